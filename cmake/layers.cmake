@@ -1,0 +1,71 @@
+# The dependency law, enforced: a layer is compiled with an include path that holds only the layers below it. A file in
+# src/text can write #include "formats/safetensors.h" because build/law/text/formats is there, and cannot include
+# "model/…" because build/law/text/model is not.
+#
+# From the bottom up; train and eval stand side by side and do not see each other.
+set(CLLM_LAYERS base kernels formats text data backbone model train eval api)
+set(CLLM_BELOW_base)
+set(CLLM_BELOW_kernels base)
+set(CLLM_BELOW_formats base kernels)
+set(CLLM_BELOW_text base kernels formats)
+set(CLLM_BELOW_data base kernels formats text)
+set(CLLM_BELOW_backbone base kernels formats text data)
+set(CLLM_BELOW_model base kernels formats text data backbone)
+set(CLLM_BELOW_train base kernels formats text data backbone model)
+set(CLLM_BELOW_eval base kernels formats text data backbone model)
+set(CLLM_BELOW_api base kernels formats text data backbone model train eval)
+
+# The layers that the double-precision reference build needs as well.
+set(CLLM_REF64_LAYERS base kernels formats text data backbone model train)
+
+function(cllm_make_law layer)
+  set(law ${CMAKE_BINARY_DIR}/law/${layer})
+  file(MAKE_DIRECTORY ${law})
+  foreach(other IN LISTS CLLM_BELOW_${layer} ITEMS ${layer})
+    if(NOT EXISTS ${law}/${other})
+      file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${other} ${law}/${other} SYMBOLIC)
+    endif()
+  endforeach()
+endfunction()
+
+# cllm_layer(NAME SUFFIX DEFINITIONS...): the object library cllm_NAME SUFFIX.
+function(cllm_layer layer suffix)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*.c)
+  add_library(cllm_${layer}${suffix} OBJECT ${sources})
+  target_include_directories(cllm_${layer}${suffix} PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/law/${layer})
+  target_link_libraries(cllm_${layer}${suffix} PRIVATE cllm_flags cllm_dependencies)
+  target_compile_definitions(cllm_${layer}${suffix} PRIVATE CLLM_VERSION="${PROJECT_VERSION}" ${ARGN})
+  if(EXISTS ${CMAKE_SOURCE_DIR}/src/${layer}/layer.cmake)
+    include(${CMAKE_SOURCE_DIR}/src/${layer}/layer.cmake)
+  endif()
+endfunction()
+
+function(cllm_add_layers)
+  foreach(layer IN LISTS CLLM_LAYERS)
+    cllm_make_law(${layer})
+    cllm_layer(${layer} "")
+  endforeach()
+  if(CLLM_BUILD_TESTS)
+    foreach(layer IN LISTS CLLM_REF64_LAYERS)
+      cllm_layer(${layer} _ref64 CLLM_REF64=1)
+    endforeach()
+  endif()
+endfunction()
+
+# The static and the shared library, from the same objects.
+function(cllm_add_library)
+  set(objects)
+  foreach(layer IN LISTS CLLM_LAYERS)
+    list(APPEND objects $<TARGET_OBJECTS:cllm_${layer}>)
+  endforeach()
+  add_library(cllm4rec_static STATIC ${objects})
+  add_library(cllm4rec_shared SHARED ${objects})
+  foreach(library cllm4rec_static cllm4rec_shared)
+    set_target_properties(${library} PROPERTIES OUTPUT_NAME cllm4rec)
+    target_include_directories(${library} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+    target_link_libraries(${library} PRIVATE cllm_flags)
+  endforeach()
+  target_link_libraries(cllm4rec_static PUBLIC cllm_dependencies)
+  target_link_libraries(cllm4rec_shared PRIVATE cllm_dependencies)
+  set_target_properties(cllm4rec_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+endfunction()

@@ -1,0 +1,2 @@
+/* The version of this layer. Placeholder until its first file lands. */
+typedef int cllm__model_layer;
