@@ -1,0 +1,82 @@
+/*
+ * The frozen language model: from input embeddings to last hidden states, and from their gradients back to the inputs.
+ *
+ * A family (GPT-2, later LLaMA, T5) is one file that fills in a cllm__backbone_family; nothing above this layer knows a
+ * family by name. A backbone is immutable after it was opened and shared by threads; a pass owns the buffers of one forward
+ * and backward computation and belongs to one thread at a time.
+ */
+#ifndef CLLM_BACKBONE_BACKBONE_H
+#define CLLM_BACKBONE_BACKBONE_H
+
+#include <stdint.h>
+
+#include "base/real.h"
+#include "kernels/gemm.h"
+
+typedef struct cllm__backbone cllm__backbone;
+
+typedef struct cllm__backbone_options {
+    cllm__dtype dtype; /* of frozen weights in products */
+    bool training;     /* also pack what the backward pass needs */
+    cllm__pool *pool;  /* for packing; may be NULL */
+} cllm__backbone_options;
+
+typedef struct cllm__backbone_info {
+    const char *family; /* "gpt2" */
+    size_t layers, heads, kv_heads, width, inner;
+    size_t vocabulary; /* rows of the word embedding: user and item ids begin here */
+    size_t context;    /* longest sequence */
+    uint64_t parameters;
+    uint64_t hash; /* of the weight file's bytes and the configuration: names the frozen weights */
+    uint64_t file_bytes, resident_bytes;
+} cllm__backbone_info;
+
+/* `path`: a Hugging Face folder (config.json, model.safetensors). Every tensor and shape is checked and named in errors. */
+CLLM_CHECK cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__backbone_options options, cllm_error *err);
+void cllm__backbone_close(cllm__backbone *backbone);
+const cllm__backbone_info *cllm__backbone_info_of(const cllm__backbone *backbone);
+/* XXH3 over the frozen weights as they are held in memory: unchanged by training. */
+uint64_t cllm__backbone_memory_hash(const cllm__backbone *backbone);
+
+/* The embedding of a vocabulary token, width values; 0 ≤ token < vocabulary. */
+void cllm__backbone_embed(const cllm__backbone *backbone, int32_t token, cllm__real *row);
+/* The vocabulary head for h·W: [width × vocabulary]; and its transpose for the gradient, NULL unless training. */
+const cllm__weight *cllm__backbone_head(const cllm__backbone *backbone);
+const cllm__weight *cllm__backbone_head_transposed(const cllm__backbone *backbone);
+
+/* Sequences packed one behind the other, no padding: sequence s has the rows start[s] … start[s + 1] − 1, at positions 0, 1, …
+ * start has sequences + 1 entries. No sequence is empty or longer than the context. */
+typedef struct cllm__ragged {
+    size_t sequences;
+    const size_t *start;
+} cllm__ragged;
+
+typedef struct cllm__pass cllm__pass;
+CLLM_CHECK cllm_status cllm__pass_create(cllm__pass **out, const cllm__backbone *backbone, cllm__pool *pool, cllm_error *err);
+void cllm__pass_free(cllm__pass *pass);
+
+typedef struct cllm__forward_options {
+    bool keep;       /* keep what _backward needs */
+    double dropout;  /* of embeddings, attention output and residual branches; 0 = none */
+    uint64_t key;    /* of the dropout masks: a function of seed, stage, epoch and batch */
+} cllm__forward_options;
+
+/* x [rows × width]: input embeddings without positions. h [n_out × width] receives the last hidden states (after the final
+ * norm) of the rows out_rows[0 … n_out), ascending; what other rows' last layer would cost is saved where it can be.
+ * Buffers grow only when a larger batch than before comes. */
+CLLM_CHECK cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm__real *x, const size_t *out_rows,
+                                          size_t n_out, cllm__forward_options options, cllm__real *h, cllm_error *err);
+/* dx [rows × width] = gradient with respect to x, from dh [n_out × width]. Needs a _forward with `keep` before it. */
+CLLM_CHECK cllm_status cllm__pass_backward(cllm__pass *pass, const cllm__real *dh, cllm__real *dx, cllm_error *err);
+
+/* FLOPs of the products of one forward over these sequences (dense layers and attention, head excluded), for floors. */
+double cllm__backbone_flops(const cllm__backbone_info *info, cllm__ragged ragged, size_t n_out);
+
+/* Writes a GPT-2 of any size with seeded random weights (N(0, 0.02²), residual projections scaled by 1/sqrt(2·layers), as
+ * GPT-2's own initialisation) as a Hugging Face folder, without a tokenizer. */
+typedef struct cllm__gpt2_shape {
+    size_t layers, heads, width, vocabulary, context;
+} cllm__gpt2_shape;
+CLLM_CHECK cllm_status cllm__gpt2_init(const char *folder, cllm__gpt2_shape shape, uint64_t seed, cllm_error *err);
+
+#endif
