@@ -92,6 +92,47 @@ typedef struct cllm_host {
     void *user;
 } cllm_host;
 
+/* ---- Preparing data -------------------------------------------------------------------------------------------- */
+
+typedef enum cllm_split_rule {
+    CLLM_SPLIT_RATIO = 0, /* the paper's: per user, n_valid = n_test = max(1, floor(0.1 n)) at random; n < 3: all train */
+    CLLM_SPLIT_LOO,       /* leave one out: each user's last item is test, the one before it valid; n < 3: all train */
+    CLLM_SPLIT_TIME,      /* one moment for all: the last 10 % of rows are test, the 10 % before them valid */
+    CLLM_SPLIT_FILES      /* as the files valid and test say */
+} cllm_split_rule;
+
+/* Zeroed options with `inputs` and `output` set are a good default; cllm_prepare_options_init() gives exactly that. */
+typedef struct cllm_prepare_options {
+    const char *const *inputs;   /* interaction or review files, "-" is standard input; for CLLM_SPLIT_FILES: the training part */
+    size_t n_inputs;
+    const char *valid, *test;    /* for CLLM_SPLIT_FILES, may be NULL */
+    const char *items, *users;   /* files with item and user fields, may be NULL; `items` fixes the item universe */
+    const char *texts;           /* reviews in a file of their own: user, item, text (TSV or JSON lines); may be NULL */
+    const char *output;          /* the data set folder */
+    bool force;                  /* replace an existing one */
+    const char *format;          /* NULL or "auto", or "amazon", "delimited", "recbole", "npz", "sequence" */
+    const char *user_column, *item_column, *rating_column, *time_column, *text_column; /* NULL: the usual names */
+    const char *separator;       /* NULL: by content */
+    const char *encoding;        /* NULL or "utf-8", or "latin1" */
+    char quote;                  /* 0: by format (CSV yes, TSV no) */
+    int header;                  /* 0 auto, 1 yes, −1 no */
+    bool raw_text;               /* keep HTML entities and tags */
+    bool has_min_rating;
+    double min_rating;           /* rows below it are set aside (the paper: rating > 3, so 4) */
+    int kcore;                   /* users and items with fewer rows are removed until none is left; 0, 1: none */
+    cllm_split_rule split;
+    uint64_t seed;
+    uint64_t max_bad_rows;       /* malformed rows that are tolerated and counted */
+    cllm_host host;
+} cllm_prepare_options;
+
+CLLM_API void cllm_prepare_options_init(cllm_prepare_options *options);
+/* Reads, filters, splits and writes a data set folder. `summary_json` (caller frees; may be NULL) receives an object with
+ * users, items, interactions, train, valid, test, density, texts, tokens, history quantiles and dropped rows by reason. */
+CLLM_API CLLM_CHECK cllm_status cllm_prepare(const cllm_prepare_options *options, char **summary_json, cllm_error *err);
+/* The summary of a data set folder, or of a run folder, as JSON (caller frees). */
+CLLM_API CLLM_CHECK cllm_status cllm_inspect(const char *folder, char **summary_json, cllm_error *err);
+
 #ifdef __cplusplus
 }
 #endif
