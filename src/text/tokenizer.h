@@ -1,0 +1,70 @@
+/*
+ * Byte-level BPE, as GPT-2 has it: text is split into words by a pattern, the bytes of each word are merged in the order
+ * of the merge list. Token for token equal to Hugging Face's tokenizers on valid UTF-8.
+ *
+ * User and item tokens are not made here: whatever a text contains, its ids are below cllm__tokenizer_size(), and
+ * markers such as "<|endoftext|>" or "item_12" in it are ordinary characters. See text/prompt.h for templates.
+ *
+ * Invalid UTF-8: a byte that is not part of a well-formed sequence (RFC 3629: no overlong forms, no surrogates, nothing
+ * above U+10FFFF) is one character of its own that is neither letter, digit nor space. So "\xff\xfe" is one word of two
+ * characters, and every byte finds its own byte-level piece. NUL is an ordinary character.
+ */
+#ifndef CLLM_TEXT_TOKENIZER_H
+#define CLLM_TEXT_TOKENIZER_H
+
+#include "base/status.h"
+
+/* Immutable once opened, and shared by threads: scratch memory is kept inside, one set per thread that encodes at the
+ * same time. */
+typedef struct cllm__tokenizer cllm__tokenizer;
+
+/* A growing list of token ids; {0} is empty. */
+typedef struct cllm__tokens {
+    int32_t *ids;
+    size_t count, capacity;
+} cllm__tokens;
+
+void cllm__tokens_free(cllm__tokens *tokens);
+CLLM_CHECK cllm_status cllm__tokens_add(cllm__tokens *tokens, const int32_t *ids, size_t count, cllm_error *err);
+
+/* `path` is a folder that holds tokenizer.json, or vocab.json and merges.txt (the former wins), or a tokenizer.json
+ * itself. Refused with a message that names file and line or piece: no such file, not JSON, an id given twice or left
+ * out, a merge of unknown pieces or with an unknown result, a file too large (more than 256 MiB). */
+CLLM_CHECK cllm_status cllm__tokenizer_open(cllm__tokenizer **out, const char *path, cllm_error *err);
+/* The same from memory; `name` stands in messages. */
+CLLM_CHECK cllm_status cllm__tokenizer_from_json(cllm__tokenizer **out, const char *json, size_t size, const char *name,
+                                                 cllm_error *err);
+CLLM_CHECK cllm_status cllm__tokenizer_from_vocab(cllm__tokenizer **out, const char *vocab, size_t vocab_size,
+                                                  const char *merges, size_t merges_size, const char *vocab_name,
+                                                  const char *merges_name, cllm_error *err);
+void cllm__tokenizer_close(cllm__tokenizer *tokenizer);
+
+/* Number of pieces; ids are 0 … size − 1. The backbone may have more embedding rows. */
+size_t cllm__tokenizer_size(const cllm__tokenizer *tokenizer);
+/* Of everything that decides how text is cut: equal tokenizers have equal hashes, whatever files they came from. */
+uint64_t cllm__tokenizer_hash(const cllm__tokenizer *tokenizer);
+/* Byte values for which the vocabulary has no piece; such bytes are left out when encoding. 0 for GPT-2. */
+size_t cllm__tokenizer_missing_bytes(const cllm__tokenizer *tokenizer);
+
+/* Appends the ids of text[0 … length). On failure the list keeps its length. Thread-safe. Time is O(length log word
+ * length), also for one word of many megabytes. */
+CLLM_CHECK cllm_status cllm__tokenizer_encode(const cllm__tokenizer *tokenizer, const char *text, size_t length,
+                                              cllm__tokens *append_to, cllm_error *err);
+/* The main text of a training document: at most `max_tokens` ids (SIZE_MAX = all; work stops when they are found), and
+ * with `leading_space` as if a space stood before a text that begins with none (paper.md 1.3; the default is without). */
+CLLM_CHECK cllm_status cllm__tokenizer_encode_main(const cllm__tokenizer *tokenizer, const char *text, size_t length,
+                                                   bool leading_space, size_t max_tokens, cllm__tokens *append_to,
+                                                   cllm_error *err);
+
+/* The bytes that the ids stand for (not always valid UTF-8), with a NUL after them that `length` does not count; the
+ * caller frees with cllm__free. An id that is no piece, such as a user's, is CLLM_ERR_DATA. */
+CLLM_CHECK cllm_status cllm__tokenizer_decode(const cllm__tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                              char **text, size_t *length, cllm_error *err);
+/* One piece's bytes, NUL-terminated besides, borrowed from the tokenizer; NULL if there is no such id. */
+const char *cllm__tokenizer_piece(const cllm__tokenizer *tokenizer, int32_t id, size_t *length);
+
+/* Writes files into an existing folder from which _open makes an equal tokenizer: vocab.json and merges.txt where these
+ * say everything, else tokenizer.json. Each file appears whole or not at all. */
+CLLM_CHECK cllm_status cllm__tokenizer_save(const cllm__tokenizer *tokenizer, const char *folder, cllm_error *err);
+
+#endif
