@@ -133,6 +133,148 @@ CLLM_API CLLM_CHECK cllm_status cllm_prepare(const cllm_prepare_options *options
 /* The summary of a data set folder, or of a run folder, as JSON (caller frees). */
 CLLM_API CLLM_CHECK cllm_status cllm_inspect(const char *folder, char **summary_json, cllm_error *err);
 
+/* ---- Training -------------------------------------------------------------------------------------------------- */
+
+typedef struct cllm_train_options {
+    const char *dataset;            /* a data set folder */
+    const char *output;             /* the run folder */
+    const char *backbone;           /* a Hugging Face folder; NULL: one is made on the spot from the data's own texts */
+    const char *preset;             /* NULL or "paper", or "faithful" */
+    const char *const *settings;    /* "name=value" on top of the preset, as `cllm4rec train --help` lists them */
+    size_t n_settings;
+    const char *prompts;            /* a JSON object of templates that replace default ones; may be NULL */
+    const char *dtype;              /* of products: NULL or "f32", or "bf16" */
+    int threads;                    /* 0: as many as this process may use */
+    double budget_seconds;          /* > 0: the schedule is shortened to fit, from a probe at the start */
+    bool resume;                    /* go on from the run folder's checkpoint; every other setting is taken from it */
+    bool force;                     /* replace an existing run folder */
+    bool dry_run;                   /* only predict tokens, FLOPs, memory and time, from a short probe; writes nothing */
+    bool final;                     /* afterwards fit once more on all rows, with the epochs that validation chose */
+    cllm_host host;
+} cllm_train_options;
+
+CLLM_API void cllm_train_options_init(cllm_train_options *options);
+/* Trains and writes the run folder. Interrupted (host.cancelled), it writes a checkpoint and returns CLLM_ERR_INTERRUPTED;
+ * with `resume` it then ends in the same bits as if it had never stopped, and so it does after a crash. `report_json`
+ * (caller frees; may be NULL) receives what was reached, or the prediction of a dry run. */
+CLLM_API CLLM_CHECK cllm_status cllm_train(const cllm_train_options *options, char **report_json, cllm_error *err);
+/* The presets with all their settings, as JSON (caller frees). */
+CLLM_API CLLM_CHECK cllm_status cllm_train_presets(char **json, cllm_error *err);
+
+/* ---- Evaluation ------------------------------------------------------------------------------------------------ */
+
+typedef struct cllm_evaluate_options {
+    const char *run;                /* a run folder; NULL: baselines alone, on `dataset` */
+    const char *dataset;            /* NULL: the one that the run was trained on */
+    const char *split;              /* NULL or "test", or "valid" */
+    const char *baselines;          /* NULL: all; "none"; or a list like "popularity,ease" */
+    const char *profile;            /* NULL or "paper", or "recbole": which recall goes by the plain name */
+    const size_t *ks;               /* cut-offs; NULL: 5, 10, 20, 40, 100 */
+    size_t n_ks;
+    bool mask_valid;                /* at test: validation items are not candidates (stricter variant) */
+    bool prompt_valid;              /* at test: validation items stand in the prompt (stricter variant) */
+    bool content;                   /* also the likelihood of held-out reviews, with true and with shuffled tokens */
+    int threads;
+    uint64_t seed;                  /* of ties, bootstrap and prompt order */
+    /* Called for every user in order with one JSON line (may be NULL): {"user":…,"model":…,"items":[…],"metrics":{…}}. */
+    void (*per_user)(void *user, const char *json_line);
+    cllm_host host;
+} cllm_evaluate_options;
+
+CLLM_API void cllm_evaluate_options_init(cllm_evaluate_options *options);
+/* Full ranking over all items; training items masked. `report_json`: caller frees. docs/EVALUATION.md defines the metrics. */
+CLLM_API CLLM_CHECK cllm_status cllm_evaluate(const cllm_evaluate_options *options, char **report_json, cllm_error *err);
+
+/* ---- Recommending ---------------------------------------------------------------------------------------------- */
+
+/* A trained run, opened: immutable, shared by threads. */
+typedef struct cllm_model cllm_model;
+/* `dataset` NULL: the one that the run was trained on. `dtype` NULL: the run's. */
+CLLM_API CLLM_CHECK cllm_status cllm_model_open(cllm_model **model, const char *run, const char *dataset, const char *dtype,
+                                                cllm_error *err);
+/* Every session on it must have been closed. */
+CLLM_API void cllm_model_close(cllm_model *model);
+CLLM_API size_t cllm_model_users(const cllm_model *model);
+CLLM_API size_t cllm_model_items(const cllm_model *model);
+/* Raw ids by row; borrowed for the model's life. The row must be below the count. */
+CLLM_API const char *cllm_model_user_id(const cllm_model *model, size_t user);
+CLLM_API const char *cllm_model_item_id(const cllm_model *model, size_t item);
+CLLM_API const char *cllm_model_item_title(const cllm_model *model, size_t item); /* "" if it has none */
+
+/* Working memory for asking a model; belongs to one thread at a time. `threads` 0: as many as this process may use. */
+typedef struct cllm_session cllm_session;
+CLLM_API CLLM_CHECK cllm_status cllm_session_open(cllm_session **session, const cllm_model *model, int threads, cllm_error *err);
+CLLM_API void cllm_session_close(cllm_session *session);
+
+typedef struct cllm_request {
+    const char *user;               /* raw id; NULL or unknown together with `history`: a new user */
+    const char *const *history;     /* raw item ids, oldest first; for a known user it is added to what the data holds */
+    size_t n_history;
+    size_t k;
+    bool include_seen;              /* also items that the user has had, in any split or among the dropped rows */
+    const char *const *deny;        /* raw item ids that must not come; unknown ones are ignored */
+    size_t n_deny;
+    const char *const *allow;       /* NULL: every item; otherwise only these */
+    size_t n_allow;
+    const char *where_field;        /* NULL, or "category" or "brand": only items that have `where_value` there */
+    const char *where_value;
+} cllm_request;
+
+typedef struct cllm_recommendation {
+    const char *item, *title;       /* borrowed from the model */
+    double score;                   /* natural logarithm of the model's probability that this is the user's next item */
+} cllm_recommendation;
+
+typedef struct cllm_answer {
+    cllm_recommendation *items;     /* best first; owned by the answer */
+    size_t count;                   /* k, or fewer with a reason */
+    char reason[160];               /* why there are fewer than k; "" otherwise */
+    bool new_user;                  /* the user token was left out of the prompt */
+    cllm_status status;             /* of this request: CLLM_ERR_NOT_FOUND for an unknown user without history, … */
+    char message[256];              /* and its message */
+} cllm_answer;
+
+/* Answers `count` requests at once; the answer to each has the same bits as if it were asked alone. Free each answer with
+ * cllm_answer_free(). A request that cannot be answered fails in its own answer only. */
+CLLM_API CLLM_CHECK cllm_status cllm_recommend(cllm_session *session, const cllm_request *requests, size_t count,
+                                               cllm_answer *answers, cllm_error *err);
+CLLM_API void cllm_answer_free(cllm_answer *answer);
+
+/* The k items most similar to an item (raw id), or to a text if `item` is NULL, by cosine of the item vectors of `space`:
+ * "collab" (NULL), "content" or "both". A text is fitted to a content token first. */
+CLLM_API CLLM_CHECK cllm_status cllm_similar(cllm_session *session, const char *item, const char *text, const char *space, size_t k,
+                                             cllm_answer *answer, cllm_error *err);
+/* Writes user and item vectors: `path` ending in .npz (arrays and ids) or a folder of TSV files. */
+CLLM_API CLLM_CHECK cllm_status cllm_export(const cllm_model *model, const char *path, bool force, cllm_error *err);
+
+/* ---- Text, backbones, measurement ------------------------------------------------------------------------------ */
+
+/* A byte-level BPE vocabulary: a folder with vocab.json and merges.txt, or tokenizer.json. Immutable. */
+typedef struct cllm_tokenizer cllm_tokenizer;
+CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_open(cllm_tokenizer **tokenizer, const char *path, cllm_error *err);
+CLLM_API void cllm_tokenizer_close(cllm_tokenizer *tokenizer);
+/* Appends nothing: *ids (caller frees with cllm_ids_free) receives the ids of `text`. With `template`, user_<i> and item_<j> with
+ * i < n_users, j < n_items become tokens above the vocabulary; otherwise they are text. */
+CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_encode(const cllm_tokenizer *tokenizer, const char *text, size_t length, bool as_template,
+                                                      size_t n_users, size_t n_items, int32_t **ids, size_t *count, cllm_error *err);
+CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_decode(const cllm_tokenizer *tokenizer, const int32_t *ids, size_t count, char **text,
+                                                      size_t *length, cllm_error *err);
+CLLM_API void cllm_ids_free(int32_t *ids);
+
+/* Writes a random GPT-2 as a Hugging Face folder. */
+typedef struct cllm_backbone_shape {
+    size_t layers, heads, width, vocabulary, context;
+} cllm_backbone_shape;
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_init(const char *folder, cllm_backbone_shape shape, uint64_t seed, bool force,
+                                                   cllm_error *err);
+/* Family, shape, sizes and hash of a backbone as JSON (caller frees). */
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err);
+
+/* Measures this machine and the main steps beside their floors; JSON (caller frees). `backbone` NULL: GPT-2-124M's shape and the
+ * demo's, with random weights. */
+CLLM_API CLLM_CHECK cllm_status cllm_bench(const char *backbone, const char *dtype, int threads, const cllm_host *host, char **json,
+                                           cllm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

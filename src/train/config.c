@@ -1,0 +1,205 @@
+#include "train/config.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MONITOR "recall_capped@20+recall_capped@40+ndcg@100"
+
+static const cllm__train_config PRESETS[] = {
+    {
+        .preset = "paper", .seed = 1, .epochs = {10, 100, 150}, .lr = {1e-3, 1e-3, 1e-4}, .batch = 20,
+        .max_text_tokens = 128, .content_share = 1, .lambda_c = 100, .lambda_l = 0, .reg_code = false, .predict_first = true,
+        .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0,
+        .dropout_rec_content = 0, .keep_best_loss = false, .content = true, .mask_cold = true, .patience = 10,
+        .monitor = MONITOR, .checkpoint_seconds = 120,
+    },
+    {
+        .preset = "faithful", .seed = 1, .epochs = {10, 100, 150}, .lr = {1e-3, 1e-3, 1e-4}, .batch = 20,
+        .max_text_tokens = 1024, .content_share = 1, .lambda_c = 1, .lambda_l = 0, .reg_code = true, .predict_first = false,
+        .reorder = false, .shuffle = false, .target_all = true, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0.1,
+        .dropout_rec_content = 0, .keep_best_loss = true, .content = true, .mask_cold = false, .patience = 0,
+        .monitor = MONITOR, .checkpoint_seconds = 120,
+    },
+};
+
+cllm_status cllm__train_config_preset(cllm__train_config *config, const char *preset, cllm_error *err) {
+    for (size_t i = 0; i < CLLM_LEN(PRESETS); i++) {
+        if (strcmp(PRESETS[i].preset, preset) == 0) {
+            *config = PRESETS[i];
+            return CLLM_OK;
+        }
+    }
+    return cllm__fail(err, CLLM_ERR_USAGE, "unknown preset '%s': there are paper and faithful", preset);
+}
+
+/* ---- One setting ---- */
+
+typedef enum kind { INT, SEED, NUMBER, SWITCH, CHOICE, THREE_INTS, THREE_NUMBERS, RANGE, WORDS } kind;
+
+typedef struct setting {
+    const char *name;
+    kind kind;
+    size_t offset;
+    double low, high;         /* allowed values, inclusive */
+    const char *words[2];     /* CHOICE: the words for false and true */
+} setting;
+
+#define AT(member) offsetof(cllm__train_config, member)
+static const setting SETTINGS[] = {
+    {"seed", SEED, AT(seed), 0, 0, {0}},
+    {"epochs", THREE_INTS, AT(epochs), 0, 1000000, {0}},
+    {"lr", THREE_NUMBERS, AT(lr), 0, 10, {0}},
+    {"batch", INT, AT(batch), 1, 65536, {0}},
+    {"max-text-tokens", INT, AT(max_text_tokens), 1, 1 << 20, {0}},
+    {"content-share", NUMBER, AT(content_share), 1e-6, 1, {0}},
+    {"lambda-c", NUMBER, AT(lambda_c), 0, 1e12, {0}},
+    {"lambda-l", NUMBER, AT(lambda_l), 0, 1e12, {0}},
+    {"reg", CHOICE, AT(reg_code), 0, 0, {"map", "code"}},
+    {"predict-first", SWITCH, AT(predict_first), 0, 0, {0}},
+    {"reorder", SWITCH, AT(reorder), 0, 0, {0}},
+    {"shuffle", SWITCH, AT(shuffle), 0, 0, {0}},
+    {"target", CHOICE, AT(target_all), 0, 0, {"hold", "all"}},
+    {"mask-share", RANGE, AT(mask_low), 0, 1, {0}},
+    {"dropout", NUMBER, AT(dropout), 0, 0.9, {0}},
+    {"dropout-rec-content", NUMBER, AT(dropout_rec_content), 0, 0.9, {0}},
+    {"keep", CHOICE, AT(keep_best_loss), 0, 0, {"last", "best-loss"}},
+    {"content", SWITCH, AT(content), 0, 0, {0}},
+    {"mask-cold", SWITCH, AT(mask_cold), 0, 0, {0}},
+    {"patience", INT, AT(patience), 0, 1000000, {0}},
+    {"monitor", WORDS, AT(monitor), 0, 0, {0}},
+    {"shuffle-texts", SWITCH, AT(shuffle_texts), 0, 0, {0}},
+    {"checkpoint-seconds", INT, AT(checkpoint_seconds), 1, 86400, {0}},
+};
+#undef AT
+
+const char *cllm__train_setting_name(size_t index) {
+    return index < CLLM_LEN(SETTINGS) ? SETTINGS[index].name : NULL;
+}
+
+static const setting *find(const char *name, size_t length) {
+    for (size_t i = 0; i < CLLM_LEN(SETTINGS); i++) {
+        if (strlen(SETTINGS[i].name) == length && strncmp(SETTINGS[i].name, name, length) == 0) return &SETTINGS[i];
+    }
+    return NULL;
+}
+
+static bool number(const char *text, char **end, double low, double high, double *value) {
+    errno = 0;
+    *value = strtod(text, end);
+    return *end != text && errno == 0 && isfinite(*value) && *value >= low && *value <= high;
+}
+
+/* Reads `count` numbers with `separator` between them; fewer than count repeat the last one if `repeat`. */
+static bool numbers(const char *text, char separator, size_t count, bool repeat, double low, double high, double *values) {
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        if (!number(text, &end, low, high, &values[i])) return false;
+        if (*end == '\0') {
+            if (i + 1 < count && !repeat) return false;
+            for (size_t j = i + 1; j < count; j++) values[j] = values[i];
+            return true;
+        }
+        if (*end != separator || i + 1 == count) return false;
+        text = end + 1;
+    }
+    return false;
+}
+
+static bool whole(const double *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] != floor(values[i])) return false;
+    }
+    return true;
+}
+
+cllm_status cllm__train_config_set(cllm__train_config *config, const char *text, cllm_error *err) {
+    const char *equals = strchr(text, '=');
+    const setting *s = equals == NULL ? NULL : find(text, (size_t)(equals - text));
+    if (s == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "unknown setting '%s': see cllm4rec train --help", text);
+    const char *value = equals + 1;
+    char *at = (char *)config + s->offset, *end;
+    double v[3];
+    switch (s->kind) {
+    case INT:
+        if (!numbers(value, '\0', 1, false, s->low, s->high, v) || !whole(v, 1)) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give a whole number from %.0f to %.0f", s->name, value, s->low, s->high);
+        }
+        *(int *)at = (int)v[0];
+        return CLLM_OK;
+    case SEED:
+        errno = 0;
+        unsigned long long seed = strtoull(value, &end, 10);
+        if (end == value || *end != '\0' || errno != 0 || value[0] == '-') {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give a whole number from 0 on", s->name, value);
+        }
+        *(uint64_t *)at = seed;
+        return CLLM_OK;
+    case NUMBER:
+        if (!numbers(value, '\0', 1, false, s->low, s->high, v)) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give a number from %g to %g", s->name, value, s->low, s->high);
+        }
+        *(double *)at = v[0];
+        return CLLM_OK;
+    case SWITCH:
+        if (strcmp(value, "1") != 0 && strcmp(value, "0") != 0) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give 1 (on) or 0 (off)", s->name, value);
+        }
+        *(bool *)at = value[0] == '1';
+        return CLLM_OK;
+    case CHOICE:
+        if (strcmp(value, s->words[0]) != 0 && strcmp(value, s->words[1]) != 0) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give %s or %s", s->name, value, s->words[0], s->words[1]);
+        }
+        *(bool *)at = strcmp(value, s->words[1]) == 0;
+        return CLLM_OK;
+    case THREE_INTS:
+        if (!numbers(value, '/', 3, false, s->low, s->high, v) || !whole(v, 3)) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give three whole numbers, warm-up/alternation/recommendation, like 10/100/150", s->name, value);
+        }
+        for (int i = 0; i < 3; i++) ((int *)at)[i] = (int)v[i];
+        return CLLM_OK;
+    case THREE_NUMBERS:
+        if (!numbers(value, '/', 3, true, s->low, s->high, v)) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give one number, or three like 1e-3/1e-3/1e-4", s->name, value);
+        }
+        memcpy(at, v, sizeof v);
+        return CLLM_OK;
+    case RANGE:
+        if (!numbers(value, ':', 2, true, s->low, s->high, v) || v[0] > v[1]) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give a share like 0.2, or a range like 0.1:0.6", s->name, value);
+        }
+        config->mask_low = v[0];
+        config->mask_high = v[1];
+        return CLLM_OK;
+    case WORDS:
+        if (value[0] == '\0' || strlen(value) >= sizeof config->monitor) {
+            return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give metrics like ndcg@100 or recall@20+ndcg@10", s->name, value);
+        }
+        snprintf(config->monitor, sizeof config->monitor, "%s", value);
+        return CLLM_OK;
+    }
+    return cllm__fail(err, CLLM_ERR_FAILED, "setting '%s' has no kind", s->name);
+}
+
+void cllm__train_config_get(const cllm__train_config *config, const char *name, char *value, size_t size) {
+    const setting *s = find(name, strlen(name));
+    CLLM_ASSERT(s != NULL);
+    const char *at = (const char *)config + s->offset;
+    const double *numbers_at = (const double *)at;
+    const int *ints_at = (const int *)at;
+    switch (s->kind) {
+    case INT: snprintf(value, size, "%d", *ints_at); break;
+    case SEED: snprintf(value, size, "%llu", (unsigned long long)*(const uint64_t *)at); break;
+    case NUMBER: snprintf(value, size, "%.17g", *numbers_at); break;
+    case SWITCH: snprintf(value, size, "%d", *(const bool *)at ? 1 : 0); break;
+    case CHOICE: snprintf(value, size, "%s", s->words[*(const bool *)at ? 1 : 0]); break;
+    case THREE_INTS: snprintf(value, size, "%d/%d/%d", ints_at[0], ints_at[1], ints_at[2]); break;
+    case THREE_NUMBERS: snprintf(value, size, "%.17g/%.17g/%.17g", numbers_at[0], numbers_at[1], numbers_at[2]); break;
+    case RANGE: snprintf(value, size, "%.17g:%.17g", config->mask_low, config->mask_high); break;
+    case WORDS: snprintf(value, size, "%s", config->monitor); break;
+    }
+}

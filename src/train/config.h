@@ -1,0 +1,50 @@
+/*
+ * The settings of a training run: presets, single switches on top of them, and their text form.
+ *
+ * A setting is "name=value", as `cllm4rec train --name value` gives it.
+ */
+#ifndef CLLM_TRAIN_CONFIG_H
+#define CLLM_TRAIN_CONFIG_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { CLLM__MONITOR_TERMS = 8 };
+
+typedef struct cllm__train_config {
+    const char *preset; /* "paper" or "faithful": a string constant */
+    uint64_t seed;
+    int epochs[3];      /* content warm-up, alternation, recommendation */
+    double lr[3];       /* of the same three */
+    int batch;          /* sequences per step */
+    int max_text_tokens;
+    double content_share; /* the part of the documents that one content epoch visits; the next epoch goes on behind it */
+    double lambda_c, lambda_l;
+    bool reg_code;        /* the authors' code's convention instead of the paper's (design: reg = map | code) */
+    bool predict_first;   /* the prompt's last state predicts the first main token */
+    bool reorder;         /* items are reshuffled in every epoch; else ascending */
+    bool shuffle;         /* users and documents are visited in a new order in every epoch; else ascending */
+    bool target_all;      /* recommendation target: all of the user's items instead of the held-out part */
+    double mask_low, mask_high; /* the masked share of a history is drawn from this range at each visit */
+    double dropout;       /* collab, content and rec steps */
+    double dropout_rec_content; /* content steps between recommendation epochs (the authors' code has none there) */
+    bool keep_best_loss;  /* pretraining ends with the tables of the lowest training loss instead of the last (authors' code) */
+    bool content;         /* false: no content model and no mutual regularisation (the paper's LLM-CF) */
+    bool mask_cold;       /* items without a training interaction stay out of the item softmax */
+    int patience;         /* recommendation epochs without a better validation figure before it stops; 0: never */
+    char monitor[128];    /* sum of metrics: "recall_capped@20+recall_capped@40+ndcg@100" */
+    bool shuffle_texts;   /* control experiment: texts are dealt to other users and items */
+    int checkpoint_seconds;
+} cllm__train_config;
+
+/* The preset's values; CLLM_ERR_USAGE for an unknown name (the message lists the known ones). */
+CLLM_CHECK cllm_status cllm__train_config_preset(cllm__train_config *config, const char *preset, cllm_error *err);
+/* Applies one "name=value". CLLM_ERR_USAGE names the setting, the value and what is allowed. */
+CLLM_CHECK cllm_status cllm__train_config_set(cllm__train_config *config, const char *setting, cllm_error *err);
+
+/* The index-th setting's name, NULL past the end; and a setting's value as text that _set reads back exactly. */
+const char *cllm__train_setting_name(size_t index);
+void cllm__train_config_get(const cllm__train_config *config, const char *name, char *value, size_t size);
+
+#endif
