@@ -10,6 +10,8 @@
 #ifndef CLLM_KERNELS_GEMM_H
 #define CLLM_KERNELS_GEMM_H
 
+#include <stdint.h>
+
 #include "base/real.h"
 #include "base/threads.h"
 
@@ -26,6 +28,8 @@ void cllm__weight_free(cllm__weight *weight);
 size_t cllm__weight_rows(const cllm__weight *weight);    /* k */
 size_t cllm__weight_columns(const cllm__weight *weight); /* n */
 size_t cllm__weight_bytes(const cllm__weight *weight);   /* resident size */
+/* XXH3 of the packed values as they lie in memory: shows that nothing has written to them. */
+uint64_t cllm__weight_hash(const cllm__weight *weight);
 
 typedef enum cllm__gemm_flags {
     CLLM__GEMM_PLAIN = 0,

@@ -19,6 +19,11 @@
 
 /* The instruction set in use: "baseline", "avx2", "avx512", or "reference" in the double build. */
 const char *cllm__ops_isa(void);
+/* Lowers the choice to "baseline", "avx2" or "avx512" (what the CPU lacks is lowered further). Before the first use of any
+ * operation, else CLLM_ERR_USAGE; an unknown word is CLLM_ERR_USAGE as well. The variable CLLM4REC_ISA does the same at
+ * first use, where an unknown word means "baseline": check it with cllm__ops_check_isa, which changes nothing. */
+CLLM_CHECK cllm_status cllm__ops_set_isa(const char *name, cllm_error *err);
+CLLM_CHECK cllm_status cllm__ops_check_isa(const char *name, cllm_error *err);
 
 /* y = gain·(x − mean)/sqrt(var + eps) + bias by row. mean[T], rstd[T] are kept for the backward pass. */
 void cllm__layernorm(cllm__pool *pool, cllm__real *y, cllm__real *mean, cllm__real *rstd, const cllm__real *x,
@@ -46,14 +51,16 @@ void cllm__add(cllm__pool *pool, cllm__real *y, const cllm__real *x, size_t coun
 
 /* Causal attention within each of `sequences` ragged sequences; sequence s has the rows start[s] … start[s + 1] − 1.
  * qkv [T × (heads + 2·kv_heads)·d]: q of all heads, then k, then v; query head h uses kv head h / (heads / kv_heads).
- * out [T × heads·d]. lse [T × heads] receives log-sum-exp of the scaled scores, kept for the backward pass.
- * query_first[s] (NULL: start[s]) is the first row of a sequence whose output is needed; rows before it are not written. */
+ * out [T × heads·d]. lse [T × heads] (NULL where there is no backward pass) receives log-sum-exp of the scaled scores.
+ * query_first[s] (NULL: start[s]) is the first row of a sequence whose output is needed, start[s + 1] if none is; rows before
+ * it are not written, and their q is not read. */
 typedef struct cllm__attention_shape {
     size_t heads, kv_heads, d;
     double scale; /* of the scores: 1/sqrt(d) */
 } cllm__attention_shape;
-void cllm__attention(cllm__pool *pool, cllm__real *out, cllm__real *lse, const cllm__real *qkv, cllm__attention_shape shape,
-                     size_t sequences, const size_t *start, const size_t *query_first);
+CLLM_CHECK cllm_status cllm__attention(cllm__pool *pool, cllm__real *out, cllm__real *lse, const cllm__real *qkv,
+                                       cllm__attention_shape shape, size_t sequences, const size_t *start,
+                                       const size_t *query_first, cllm_error *err);
 /* dqkv is overwritten for all rows, given dout for the rows from query_first on. */
 CLLM_CHECK cllm_status cllm__attention_backward(cllm__pool *pool, cllm__real *dqkv, const cllm__real *dout, const cllm__real *out,
                                                 const cllm__real *lse, const cllm__real *qkv, cllm__attention_shape shape,
