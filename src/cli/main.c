@@ -1,7 +1,45 @@
-#include <cllm4rec/cllm4rec.h>
-#include <stdio.h>
+#include <string.h>
 
-int main(void) {
-    printf("cllm4rec %s\n", cllm_version());
-    return 0;
+#include "cli.h"
+
+const command COMMANDS[] = {
+    {"prepare", "read reviews or interactions, filter, split: makes a data set folder", cmd_prepare},
+    {"inspect", "show the summary of a data set or run folder", cmd_inspect},
+    {"train", "train CLLM4Rec on a data set: makes a run folder", cmd_train},
+    {NULL, NULL, NULL},
+};
+
+static void print_commands(FILE *to) {
+    fprintf(to,
+            "cllm4rec %s: recommendation with a frozen language model\n\n"
+            "Usage: cllm4rec COMMAND [options]       (cllm4rec COMMAND --help)\n\n"
+            "Commands:\n",
+            cllm_version());
+    for (const command *c = COMMANDS; c->name != NULL; c++) fprintf(to, "  %-10s %s\n", c->name, c->summary);
+    fputs("\nFirst steps:\n"
+          "  cllm4rec demo\n"
+          "  cllm4rec prepare reviews.json.gz -o data/mine\n"
+          "  cllm4rec train data/mine -o runs/mine\n"
+          "  cllm4rec eval runs/mine\n"
+          "  cllm4rec recommend runs/mine --user ID -k 10\n",
+          to);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_commands(stderr);
+        return cllm_status_exit_code(CLLM_ERR_USAGE);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_commands(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("cllm4rec %s\n", cllm_version());
+        return 0;
+    }
+    for (const command *c = COMMANDS; c->name != NULL; c++) {
+        if (strcmp(c->name, argv[1]) == 0) return c->run(argc - 1, argv + 1);
+    }
+    return console_fail_text(argv[1], cllm_status_exit_code(CLLM_ERR_USAGE), "no such command; cllm4rec --help lists them");
 }
