@@ -1,0 +1,11 @@
+# Included for each build of this layer. The operations are compiled once per instruction set, each with flags of its own;
+# everything else, the dispatcher above all, at the baseline. No flag here changes the meaning of a floating-point operation:
+# -fno-trapping-math only says that nobody looks at the exception flags, which the vectoriser needs to know.
+set(loops -O3 -fno-trapping-math)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/ops_baseline.c PROPERTIES COMPILE_OPTIONS "${loops}")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND suffix STREQUAL "")
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/ops_avx2.c PROPERTIES
+    COMPILE_OPTIONS "${loops};-mavx2;-mfma;-mf16c")
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/ops_avx512.c PROPERTIES
+    COMPILE_OPTIONS "${loops};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512")
+endif()
