@@ -6,8 +6,8 @@
  * unless asked for. Empty lines are skipped. All records have the same number of fields unless `ragged` is set.
  *
  * A bad record (wrong number of fields, bad quoting, a NUL byte, bad encoding, too long) fails with CLLM_ERR_DATA and a
- * message with file and line; the next call goes on behind it. cllm__stream_failed() of the stream tells it from the end
- * of all reading.
+ * message with file and line; the next call goes on with the line behind the one that was at fault. cllm__stream_failed()
+ * of the stream tells whether there can be a next call.
  */
 #ifndef CLLM_FORMATS_DELIMITED_H
 #define CLLM_FORMATS_DELIMITED_H

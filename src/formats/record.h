@@ -25,11 +25,12 @@ void cllm__record_parser_free(cllm__record_parser *parser); /* accepts NULL */
 
 /* Parses one object, which must be all of text[0 … length) but for white space around it. The caller releases *object with
  * json_object_put(). Strings come out as well-formed UTF-8 (a lone surrogate escape becomes U+FFFD; they may contain NUL:
- * use json_object_get_string_len). Of equal keys the last one counts. JSON is RFC 8259 (json-c, strict); the Python
- * parser takes dicts, lists, tuples, strings with their prefixes, escapes and neighbours that join, integers, floats,
- * None, True and False; in strings without a u, \x80-\xff escapes that form UTF-8 are bytes of it (Python 2), else
- * Latin-1. NaN and infinity are refused. The failure (CLLM_ERR_DATA) says "column N: …", N counting bytes from 1; callers
- * put file and line before it with cllm__error_prefix(). */
+ * use json_object_get_string_len); of equal keys the last one counts; NaN, which is how pandas writes a missing value,
+ * becomes null; an infinite number is refused; nesting ends at CLLM_RECORD_DEPTH. JSON is RFC 8259, except that strings may
+ * have single quotes, too. Python literals: dicts with string keys, lists, tuples, strings with prefixes and escapes (and
+ * neighbours that join), integers, floats, None, True, False; in strings without a u, escapes from \x80 to \xff that form
+ * UTF-8 are its bytes (Python 2), the others Latin-1. The failure (CLLM_ERR_DATA) says "column N: …", N counting bytes from
+ * 1, or names the key; callers put file and line before it with cllm__error_prefix(). */
 CLLM_CHECK cllm_status cllm__record_parse(cllm__record_parser *parser, cllm__record_syntax syntax, const char *text, size_t length,
     struct json_object **object, cllm_error *err);
 

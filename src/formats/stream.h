@@ -1,7 +1,6 @@
 /*
  * Bytes and lines from a file or standard input, plain or compressed (gzip, zstd, xz: recognised by content; several
- * members in a row are one text). A UTF-8 byte order mark at the beginning is dropped. Memory is bounded by the longest
- * line. A stream belongs to one thread.
+ * members in a row are one text). Memory is bounded by the longest line. A stream belongs to one thread.
  *
  * Two kinds of failure. A bad line (too long, not in the stream's encoding) is skipped: the call fails with CLLM_ERR_DATA
  * and the next one goes on with the line after it, so that callers can tolerate and count; cllm__stream_failed() is false.
@@ -18,9 +17,9 @@
 typedef enum cllm__stream_kind { CLLM_STREAM_PLAIN, CLLM_STREAM_GZIP, CLLM_STREAM_ZSTD, CLLM_STREAM_XZ } cllm__stream_kind;
 
 typedef enum cllm__encoding {
-    CLLM_ENCODING_UTF8,   /* lines are checked */
-    CLLM_ENCODING_LATIN1, /* lines and bytes come out as UTF-8 */
-    CLLM_ENCODING_BYTES   /* whatever it is, not checked */
+    CLLM_ENCODING_UTF8,   /* lines are checked; a byte order mark is dropped; UTF-16 is refused */
+    CLLM_ENCODING_LATIN1, /* everything comes out as UTF-8; a text with the byte order mark of UTF-8 is refused */
+    CLLM_ENCODING_BYTES   /* as it is, not checked */
 } cllm__encoding;
 
 typedef struct cllm__stream cllm__stream;
@@ -41,9 +40,9 @@ bool cllm__encoding_parse(const char *name, cllm__encoding *encoding);
 
 /* Longest line in bytes, without its end; CLLM_STREAM_LINE_LIMIT unless set. */
 void cllm__stream_set_line_limit(cllm__stream *stream, size_t limit);
+size_t cllm__stream_line_limit(const cllm__stream *stream);
 
-/* A view of the first bytes that are not consumed yet, decoded: at least `want` of them (at most 1 MiB), fewer only when
- * the text ends. Valid until the next call on the stream. Not checked against the encoding. */
+/* A view of the first bytes that are not consumed yet, decoded: at least `want` of them, fewer only when the text ends. Valid until the next call on the stream. Not checked against the encoding. */
 CLLM_CHECK cllm_status cllm__stream_peek(cllm__stream *stream, size_t want, const char **data, size_t *size, cllm_error *err);
 
 /* Copies up to `size` bytes (decoded, not checked); *got < size only when the text ends. */
