@@ -1,0 +1,167 @@
+#include "backbone/checkpoint.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/io.h"
+
+/* Configurations have a few kilobytes; an index has about 100 bytes a tensor. */
+static const size_t CONFIG_LIMIT = (size_t)1 << 20, INDEX_LIMIT = (size_t)1 << 24;
+enum { FILES_MAX = 1024 };
+
+static cllm_status read_config(cllm__checkpoint *checkpoint, const char *folder, cllm_error *err) {
+    checkpoint->config_path = cllm__path_join(folder, "config.json");
+    if (checkpoint->config_path == NULL) return cllm__fail_nomem(err);
+    if (!cllm__path_exists(checkpoint->config_path))
+        return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no config.json: a backbone is a Hugging Face folder with config.json "
+                          "and model.safetensors", folder);
+    char *json;
+    size_t size;
+    CLLM_TRY(cllm__read_file(checkpoint->config_path, CONFIG_LIMIT, &json, &size, err));
+    cllm_status status = cllm__config_parse(&checkpoint->config, checkpoint->config_path, json, size, err);
+    cllm__free(json);
+    return status;
+}
+
+static cllm_status add_file(cllm__checkpoint *checkpoint, const char *path, cllm_error *err) {
+    struct stat info;
+    if (stat(path, &info) != 0) return cllm__fail_errno(err, "cannot open '%s'", path);
+    cllm__safetensors **files = cllm__realloc(checkpoint->files, checkpoint->n_files + 1, sizeof *files);
+    if (files == NULL) return cllm__fail_nomem(err);
+    checkpoint->files = files;
+    CLLM_TRY(cllm__safetensors_open(&files[checkpoint->n_files], path, err));
+    checkpoint->n_files++;
+    checkpoint->file_bytes += (uint64_t)info.st_size;
+    /* Read, not mapped: the mapped pages would count as resident memory. */
+    uint64_t parts[2] = {checkpoint->hash};
+    CLLM_TRY(cllm__hash_file(path, &parts[1], err));
+    checkpoint->hash = checkpoint->n_files == 1 ? parts[1] : cllm__hash(parts, sizeof parts);
+    return CLLM_OK;
+}
+
+static bool is_open(const cllm__checkpoint *checkpoint, const char *path) {
+    for (size_t i = 0; i < checkpoint->n_files; i++)
+        if (strcmp(cllm__safetensors_path(checkpoint->files[i]), path) == 0) return true;
+    return false;
+}
+
+/* Opens every file that the index's weight_map names: {"weight_map": {tensor: file, …}}. */
+static cllm_status open_indexed(cllm__checkpoint *checkpoint, const char *folder, const cllm__config *index, cllm_error *err) {
+    cllm__config map;
+    CLLM_TRY(cllm__config_object(*index, "weight_map", &map, err));
+    if (map.object == NULL) return cllm__fail(err, CLLM_ERR_DATA, "%s: weight_map is missing", index->place);
+    struct json_object_iterator at = json_object_iter_begin(map.object), end = json_object_iter_end(map.object);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        const char *tensor = json_object_iter_peek_name(&at);
+        struct json_object *value = json_object_iter_peek_value(&at);
+        const char *name = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+        if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
+            return cllm__fail(err, CLLM_ERR_DATA, "%s: weight_map names '%.60s' for '%.60s'; it must be a file in the same folder",
+                              index->place, name, tensor);
+        char *path = cllm__path_join(folder, name);
+        if (path == NULL) return cllm__fail_nomem(err);
+        cllm_status status = CLLM_OK;
+        if (!is_open(checkpoint, path)) {
+            if (checkpoint->n_files == FILES_MAX)
+                status = cllm__fail(err, CLLM_ERR_DATA, "%s: more than %d files", index->place, FILES_MAX);
+            else
+                status = add_file(checkpoint, path, err);
+        }
+        cllm__free(path);
+        CLLM_TRY(status);
+    }
+    if (checkpoint->n_files == 0) return cllm__fail(err, CLLM_ERR_DATA, "%s: weight_map is empty", index->place);
+    return CLLM_OK;
+}
+
+static cllm_status open_index(cllm__checkpoint *checkpoint, const char *folder, cllm_error *err) {
+    char *json;
+    size_t size;
+    cllm__config index;
+    CLLM_TRY(cllm__read_file(checkpoint->weights_path, INDEX_LIMIT, &json, &size, err));
+    cllm_status status = cllm__config_parse(&index, checkpoint->weights_path, json, size, err);
+    cllm__free(json);
+    CLLM_TRY(status);
+    status = open_indexed(checkpoint, folder, &index, err);
+    cllm__config_free(&index);
+    return status;
+}
+
+static bool folder_has(const char *folder, const char *name, char **path) {
+    *path = cllm__path_join(folder, name);
+    if (*path != NULL && cllm__path_exists(*path)) return true;
+    cllm__free(*path);
+    *path = NULL;
+    return false;
+}
+
+static cllm_status open_weights(cllm__checkpoint *checkpoint, const char *folder, cllm_error *err) {
+    if (folder_has(folder, "model.safetensors", &checkpoint->weights_path))
+        return add_file(checkpoint, checkpoint->weights_path, err);
+    if (folder_has(folder, "model.safetensors.index.json", &checkpoint->weights_path)) return open_index(checkpoint, folder, err);
+    char *pickle;
+    if (folder_has(folder, "pytorch_model.bin", &pickle)) {
+        cllm__free(pickle);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s' has its weights in pytorch_model.bin, a Python pickle, which is not read; convert it: python -c \"from "
+                          "transformers import AutoModelForCausalLM as M; M.from_pretrained('%s').save_pretrained('%s')\"",
+                          folder, folder, folder);
+    }
+    return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no model.safetensors", folder);
+}
+
+cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err) {
+    cllm__checkpoint checkpoint = {0};
+    cllm_status status;
+    if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
+    if (!cllm__path_is_folder(path))
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is a file; give a Hugging Face folder with config.json and "
+                          "model.safetensors", path);
+    CLLM_TRY_CLEAN(read_config(&checkpoint, path, err));
+    CLLM_TRY_CLEAN(open_weights(&checkpoint, path, err));
+    *out = checkpoint;
+    return CLLM_OK;
+cleanup:
+    cllm__checkpoint_close(&checkpoint);
+    return status;
+}
+
+void cllm__checkpoint_close(cllm__checkpoint *checkpoint) {
+    cllm__config_free(&checkpoint->config);
+    for (size_t i = 0; i < checkpoint->n_files; i++) cllm__safetensors_close(checkpoint->files[i]);
+    cllm__free(checkpoint->files);
+    cllm__free(checkpoint->config_path);
+    cllm__free(checkpoint->weights_path);
+    *checkpoint = (cllm__checkpoint){0};
+}
+
+/* The file that has the tensor; the first if none has. */
+static const cllm__safetensors *file_of(const cllm__checkpoint *checkpoint, const char *name) {
+    for (size_t i = 0; i < checkpoint->n_files; i++)
+        if (cllm__safetensors_find(checkpoint->files[i], name) != NULL) return checkpoint->files[i];
+    return NULL;
+}
+
+bool cllm__checkpoint_has(const cllm__checkpoint *checkpoint, const char *name) {
+    return file_of(checkpoint, name) != NULL;
+}
+
+cllm_status cllm__checkpoint_tensor(const cllm__checkpoint *checkpoint, const char *name, size_t rank, const uint64_t *shape,
+                                    const cllm__tensor **out, cllm_error *err) {
+    const cllm__safetensors *file = file_of(checkpoint, name);
+    if (file == NULL)
+        return cllm__fail(err, CLLM_ERR_NOT_FOUND, "%s: tensor '%s' is missing", checkpoint->weights_path, name);
+    const cllm__tensor *tensor;
+    CLLM_TRY(cllm__safetensors_require_float(file, name, rank, shape, &tensor, err));
+    cllm_status status = cllm__tensor_check_finite(tensor, err);
+    if (status != CLLM_OK) {
+        cllm__error_prefix(err, "%s", cllm__safetensors_path(file));
+        return status;
+    }
+    *out = tensor;
+    return CLLM_OK;
+}
