@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 struct cllm__weight {
     size_t k, n;
@@ -59,6 +60,10 @@ size_t cllm__weight_columns(const cllm__weight *weight) {
 
 size_t cllm__weight_bytes(const cllm__weight *weight) {
     return weight->k * weight->n * sizeof *weight->values;
+}
+
+uint64_t cllm__weight_hash(const cllm__weight *weight) {
+    return cllm__hash(weight->values, cllm__weight_bytes(weight));
 }
 
 typedef struct product {
