@@ -1,0 +1,135 @@
+#include "model/heads.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "kernels/ops.h"
+
+void cllm__heads_free(cllm__heads *heads) {
+    cllm__free(heads->logits);
+    heads->logits = NULL;
+    heads->room = 0;
+}
+
+size_t cllm__heads_block(size_t classes) {
+    size_t rows = (size_t)CLLM__HEAD_BLOCK_VALUES / (classes > 0 ? classes : 1) / 64 * 64;
+    return rows < 64 ? 64 : rows > 512 ? 512 : rows;
+}
+
+/* One block's logits on their way to losses and, in place, to their gradients. */
+typedef struct block {
+    cllm__real *logits; /* [rows × classes] */
+    size_t classes;
+    const uint8_t *cold;
+    cllm__head_targets targets; /* start: of the block's first row on */
+    double weight;
+    double *nll;    /* [rows] */
+    float *scores;  /* [rows × classes], or NULL */
+    bool gradient;
+} block;
+
+static double row_lse(const cllm__real *logits, size_t classes) {
+    cllm__softmax_state state = {.maximum = -(cllm__real)INFINITY};
+    cllm__softmax_take(&state, logits, classes);
+    return cllm__softmax_lse(&state);
+}
+
+static void row_task(void *context, size_t r, int worker) {
+    (void)worker;
+    const block *b = context;
+    cllm__real *logits = b->logits + r * b->classes;
+    if (b->cold != NULL)
+        for (size_t j = 0; j < b->classes; j++)
+            if (b->cold[j]) logits[j] = -(cllm__real)INFINITY;
+    double lse = row_lse(logits, b->classes);
+    if (b->scores != NULL) {
+        for (size_t j = 0; j < b->classes; j++) b->scores[r * b->classes + j] = (float)((double)logits[j] - lse);
+        return;
+    }
+    const size_t *start = b->targets.start;
+    const int32_t *targets = b->targets.targets + (start != NULL ? start[r] : r);
+    size_t n = start != NULL ? start[r + 1] - start[r] : 1;
+    double nll = 0;
+    for (size_t i = 0; i < n; i++) nll += lse - (double)logits[targets[i]];
+    b->nll[r] = nll;
+    if (!b->gradient) return;
+    /* Σ_t (softmax − onehot_t): the softmax as often as there are targets, less one at each. */
+    cllm__softmax_gradient(logits, b->classes, lse, (cllm__real)(b->weight * (double)n));
+    if (b->cold != NULL)
+        for (size_t j = 0; j < b->classes; j++)
+            if (b->cold[j]) logits[j] = 0;
+    for (size_t i = 0; i < n; i++) logits[targets[i]] -= (cllm__real)b->weight;
+}
+
+static cllm_status make_room(cllm__heads *heads, size_t rows, size_t classes, cllm_error *err) {
+    size_t block_rows = cllm__heads_block(classes);
+    if (block_rows > SIZE_MAX / (classes > 0 ? classes : 1)) return cllm__fail_nomem(err);
+    /* The whole block at once, so that a larger batch needs no more. */
+    (void)rows;
+    return CLLM_GROW(heads->logits, heads->room, block_rows * classes, err);
+}
+
+static cllm__head_targets targets_from(cllm__head_targets targets, size_t row) {
+    if (targets.start != NULL) targets.start += row;
+    else if (targets.targets != NULL) targets.targets += row;
+    return targets;
+}
+
+cllm_status cllm__item_head(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__real *items,
+                            size_t n_items, const uint8_t *cold, cllm__head_targets targets, double weight, double *nll,
+                            cllm__real *dh, cllm__real *ditems, bool add, cllm_error *err) {
+    size_t n_targets = targets.start != NULL ? targets.start[rows] : rows;
+    for (size_t i = targets.start != NULL ? targets.start[0] : 0; cold != NULL && i < n_targets; i++)
+        if (cold[targets.targets[i]])
+            return cllm__fail(err, CLLM_ERR_DATA, "item %d is a target, but it is kept out of the softmax as a cold item",
+                              (int)targets.targets[i]);
+    CLLM_TRY(make_room(heads, rows, n_items, err));
+    size_t step = cllm__heads_block(n_items);
+    for (size_t r = 0; r < rows; r += step) {
+        size_t n = rows - r < step ? rows - r : step;
+        CLLM_TRY(cllm__gemm(heads->pool, false, true, n, n_items, width, h + r * width, width, items, width, 0, heads->logits,
+                            n_items, heads->dtype, err));
+        block b = {.logits = heads->logits, .classes = n_items, .cold = cold, .targets = targets_from(targets, r),
+                   .weight = weight, .nll = nll + r, .gradient = dh != NULL};
+        cllm__pool_run(heads->pool, n, row_task, &b);
+        if (dh == NULL) continue;
+        CLLM_TRY(cllm__gemm(heads->pool, false, false, n, width, n_items, heads->logits, n_items, items, width, 0,
+                            dh + r * width, width, heads->dtype, err));
+        CLLM_TRY(cllm__gemm(heads->pool, true, false, n_items, width, n, heads->logits, n_items, h + r * width, width,
+                            add || r > 0 ? 1 : 0, ditems, width, heads->dtype, err));
+    }
+    return CLLM_OK;
+}
+
+cllm_status cllm__item_scores(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__real *items,
+                              size_t n_items, float *scores, cllm_error *err) {
+    CLLM_TRY(make_room(heads, rows, n_items, err));
+    size_t step = cllm__heads_block(n_items);
+    for (size_t r = 0; r < rows; r += step) {
+        size_t n = rows - r < step ? rows - r : step;
+        CLLM_TRY(cllm__gemm(heads->pool, false, true, n, n_items, width, h + r * width, width, items, width, 0, heads->logits,
+                            n_items, heads->dtype, err));
+        block b = {.logits = heads->logits, .classes = n_items, .scores = scores + r * n_items};
+        cllm__pool_run(heads->pool, n, row_task, &b);
+    }
+    return CLLM_OK;
+}
+
+cllm_status cllm__word_head(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__backbone *backbone,
+                            const int32_t *targets, double weight, double *nll, cllm__real *dh, cllm_error *err) {
+    const cllm__weight *head = cllm__backbone_head(backbone), *transposed = cllm__backbone_head_transposed(backbone);
+    if (head == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was opened without its vocabulary head");
+    if (dh != NULL && transposed == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was not opened for training");
+    size_t classes = cllm__weight_columns(head), step = cllm__heads_block(classes);
+    CLLM_TRY(make_room(heads, rows, classes, err));
+    for (size_t r = 0; r < rows; r += step) {
+        size_t n = rows - r < step ? rows - r : step;
+        CLLM_TRY(cllm__gemm_frozen(heads->pool, heads->logits, classes, h + r * width, width, n, head, NULL, CLLM__GEMM_PLAIN, err));
+        block b = {.logits = heads->logits, .classes = classes, .targets = {.targets = targets + r}, .weight = weight,
+                   .nll = nll + r, .gradient = dh != NULL};
+        cllm__pool_run(heads->pool, n, row_task, &b);
+        if (dh == NULL) continue;
+        CLLM_TRY(cllm__gemm_frozen(heads->pool, dh + r * width, width, heads->logits, classes, n, transposed, NULL, CLLM__GEMM_PLAIN, err));
+    }
+    return CLLM_OK;
+}
