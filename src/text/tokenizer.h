@@ -46,12 +46,18 @@ uint64_t cllm__tokenizer_hash(const cllm__tokenizer *tokenizer);
 /* Byte values for which the vocabulary has no piece; such bytes are left out when encoding. 0 for GPT-2. */
 size_t cllm__tokenizer_missing_bytes(const cllm__tokenizer *tokenizer);
 
+/* The token that the file wants before every text, -1 if there is none, as for GPT-2. Never added by _encode. */
+int32_t cllm__tokenizer_bos(const cllm__tokenizer *tokenizer);
+/* The id of a piece as the vocabulary writes it ("<|endoftext|>", "\u0120the"), -1 if there is none. */
+int32_t cllm__tokenizer_find(const cllm__tokenizer *tokenizer, const char *written);
+
 /* Appends the ids of text[0 … length). On failure the list keeps its length. Thread-safe. Time is O(length log word
  * length), also for one word of many megabytes. */
 CLLM_CHECK cllm_status cllm__tokenizer_encode(const cllm__tokenizer *tokenizer, const char *text, size_t length,
                                               cllm__tokens *append_to, cllm_error *err);
 /* The main text of a training document: at most `max_tokens` ids (SIZE_MAX = all; work stops when they are found), and
- * with `leading_space` as if a space stood before a text that begins with none (paper.md 1.3; the default is without). */
+ * with `leading_space` as if a space stood before a text that begins with none and is not empty (the method's default is
+ * without). */
 CLLM_CHECK cllm_status cllm__tokenizer_encode_main(const cllm__tokenizer *tokenizer, const char *text, size_t length,
                                                    bool leading_space, size_t max_tokens, cllm__tokens *append_to,
                                                    cllm_error *err);

@@ -1,0 +1,56 @@
+/* What a tokenizer is made of; for the files that read, write and train one. */
+#ifndef CLLM_TEXT_TOKENIZER_PARTS_H
+#define CLLM_TEXT_TOKENIZER_PARTS_H
+
+#include <pthread.h>
+
+#include "text/bpe.h"
+#include "text/splitter.h"
+#include "text/tokenizer.h"
+#include "text/words.h"
+
+enum { CLLM_TOKENIZER_FILE_LIMIT = 256 << 20 };
+
+/* A marker such as "<|endoftext|>". Never looked for in ordinary text. */
+typedef struct cllm__added_token {
+    char *content;
+    size_t length;
+    int32_t id;
+    bool special;
+} cllm__added_token;
+
+/* Everything that is read from files. Zeroed, it is empty and may be freed. */
+typedef struct cllm__tokenizer_parts {
+    cllm__bpe bpe;
+    cllm__splitter *splitter;
+    cllm__word_rules rules; /* .unknown must be set to CLLM_NO_PIECE */
+    bool nfc;               /* texts are brought to NFC first */
+    bool prefix_space;      /* a text that begins with none gets a space */
+    cllm__added_token *added;
+    size_t added_count, added_capacity;
+    int32_t bos; /* the token that the file's post-processor puts first, or CLLM_NO_PIECE */
+} cllm__tokenizer_parts;
+
+typedef struct cllm__text_scratch cllm__text_scratch;
+
+struct cllm__tokenizer {
+    cllm__tokenizer_parts parts;
+    uint64_t hash;
+    bool gpt2; /* vocab.json and merges.txt say everything */
+    pthread_mutex_t *lock;
+    cllm__text_scratch **idle; /* the head of a list, under the lock */
+};
+
+void cllm__tokenizer_parts_free(cllm__tokenizer_parts *parts);
+/* Makes GPT-2's splitter and rules. */
+CLLM_CHECK cllm_status cllm__tokenizer_parts_gpt2(cllm__tokenizer_parts *parts, cllm_error *err);
+/* Takes the parts over, also on failure; *parts is zeroed. */
+CLLM_CHECK cllm_status cllm__tokenizer_make(cllm__tokenizer **out, cllm__tokenizer_parts *parts, cllm_error *err);
+
+/* `text` as the splitter must see it: well-formed UTF-8 of the same length, in which every byte that is not part of a
+ * well-formed sequence is U+0001, a character that is neither letter, digit nor space. *subject is `text` itself if it is
+ * well-formed, else *buffer, which grows. */
+CLLM_CHECK cllm_status cllm__subject(const char *text, size_t length, char **buffer, size_t *capacity, const char **subject,
+                                     cllm_error *err);
+
+#endif
