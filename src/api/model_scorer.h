@@ -1,0 +1,33 @@
+/*
+ * The trained model as a scorer: a user's history becomes the recommendation prompt, the last hidden state is read out over all
+ * items. Belongs to one thread at a time.
+ */
+#ifndef CLLM_API_MODEL_SCORER_H
+#define CLLM_API_MODEL_SCORER_H
+
+#include "eval/scorer.h"
+#include "model/engine.h"
+
+typedef struct cllm__model_scorer {
+    cllm__engine *engine;
+    const cllm__tables *tables;
+    const cllm__prompts *prompts;
+    const cllm__interactions *history; /* what stands in the prompt */
+    const uint8_t *hidden_items;       /* [n_items] nonzero: never recommended (−inf); may be NULL */
+    cllm__batch_rules rules;
+    uint64_t seed;                     /* of the order of a prompt's items */
+    cllm__batch batch;
+    int32_t *order;
+    size_t order_capacity;
+} cllm__model_scorer;
+
+/* Borrows engine, tables, prompts, history and hidden_items. */
+void cllm__model_scorer_init(cllm__model_scorer *scorer, cllm__engine *engine, const cllm__tables *tables, const cllm__prompts *prompts,
+                             const cllm__interactions *history, const uint8_t *hidden_items, uint64_t seed);
+void cllm__model_scorer_free(cllm__model_scorer *scorer);
+cllm__scorer cllm__model_scorer_interface(cllm__model_scorer *scorer);
+
+/* Users to score at once: enough rows for the products to be fast. */
+enum { CLLM__SCORE_BATCH = 256 };
+
+#endif

@@ -1,0 +1,188 @@
+#include "api/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/io.h"
+
+enum { JSON_LIMIT = 64 << 20 };
+
+/* ---- JSON ---- */
+
+cllm_status cllm__json_text(struct json_object *object, char **text, cllm_error *err) {
+    const char *made = object == NULL ? NULL : json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    char *copy = made == NULL ? NULL : cllm__strdup(made);
+    json_object_put(object);
+    if (copy == NULL) return cllm__fail_nomem(err);
+    *text = copy;
+    return CLLM_OK;
+}
+
+cllm_status cllm__json_file(const char *path, struct json_object **object, cllm_error *err) {
+    char *data;
+    size_t size;
+    CLLM_TRY(cllm__read_file(path, JSON_LIMIT, &data, &size, err));
+    struct json_tokener *tokener = json_tokener_new_ex(32);
+    if (tokener == NULL) {
+        cllm__free(data);
+        return cllm__fail_nomem(err);
+    }
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    struct json_object *parsed = json_tokener_parse_ex(tokener, data, (int)size);
+    cllm_status status = CLLM_OK;
+    if (json_tokener_get_error(tokener) != json_tokener_success || !json_object_is_type(parsed, json_type_object)) {
+        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is not a JSON object (byte %zu)", path, json_tokener_get_parse_end(tokener));
+        json_object_put(parsed);
+    } else {
+        *object = parsed;
+    }
+    json_tokener_free(tokener);
+    cllm__free(data);
+    return status;
+}
+
+static struct json_object *member(struct json_object *object, const char *name, json_type type) {
+    struct json_object *value = NULL;
+    if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, name, &value)) return NULL;
+    return json_object_is_type(value, type) ? value : NULL;
+}
+
+static const char *text_member(struct json_object *object, const char *name) {
+    struct json_object *value = member(object, name, json_type_string);
+    return value == NULL ? NULL : json_object_get_string(value);
+}
+
+/* ---- Settings ---- */
+
+cllm_status cllm__dtype_parse(const char *name, cllm__dtype *dtype, cllm_error *err) {
+    if (name == NULL || strcmp(name, "f32") == 0) *dtype = CLLM__F32;
+    else if (strcmp(name, "bf16") == 0) *dtype = CLLM__BF16;
+    else return cllm__fail(err, CLLM_ERR_USAGE, "dtype '%s': give f32 or bf16", name);
+    return CLLM_OK;
+}
+
+const char *cllm__dtype_name(cllm__dtype dtype) {
+    return dtype == CLLM__BF16 ? "bf16" : "f32";
+}
+
+struct json_object *cllm__config_to_json(const cllm__train_config *config) {
+    struct json_object *settings = json_object_new_object();
+    for (size_t i = 0; cllm__train_setting_name(i) != NULL; i++) {
+        char value[160];
+        cllm__train_config_get(config, cllm__train_setting_name(i), value, sizeof value);
+        json_object_object_add(settings, cllm__train_setting_name(i), json_object_new_string(value));
+    }
+    return settings;
+}
+
+cllm_status cllm__config_from_json(cllm__train_config *config, struct json_object *preset, struct json_object *settings, cllm_error *err) {
+    if (!json_object_is_type(preset, json_type_string) || !json_object_is_type(settings, json_type_object)) {
+        return cllm__fail(err, CLLM_ERR_DATA, "preset or settings are missing");
+    }
+    CLLM_TRY(cllm__train_config_preset(config, json_object_get_string(preset), err));
+    json_object_object_foreach(settings, name, value) {
+        char setting[256];
+        int n = snprintf(setting, sizeof setting, "%s=%s", name, json_object_get_string(value));
+        if (n < 0 || (size_t)n >= sizeof setting) return cllm__fail(err, CLLM_ERR_DATA, "setting '%s' is too long", name);
+        CLLM_TRY(cllm__train_config_set(config, setting, err));
+    }
+    return CLLM_OK;
+}
+
+cllm_status cllm__run_write_manifest(const char *folder, struct json_object *manifest, cllm_error *err) {
+    char *path = cllm__path_join(folder, "run.json");
+    const char *text = json_object_to_json_string_ext(manifest, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+    cllm_status status = path == NULL || text == NULL ? cllm__fail_nomem(err) : cllm__write_file(path, text, strlen(text), err);
+    cllm__free(path);
+    return status;
+}
+
+/* ---- Opening ---- */
+
+/* Compares a hash in the manifest with what was opened. */
+static cllm_status check_hash(struct json_object *part, uint64_t hash, const char *what, const char *path, cllm_error *err) {
+    char text[17];
+    cllm__hash_text(hash, text);
+    const char *expected = text_member(part, "hash");
+    if (expected == NULL || strcmp(expected, text) != 0) {
+        return cllm__fail(err, CLLM_ERR_MISMATCH, "the %s '%s' (hash %s) is not the one that the run was trained on (%s)", what, path, text,
+                          expected != NULL ? expected : "unknown");
+    }
+    return CLLM_OK;
+}
+
+static cllm_status open_dataset(cllm__run *run, const char *given, cllm_error *err) {
+    struct json_object *part = member(run->manifest, "dataset", json_type_object);
+    const char *path = given != NULL ? given : text_member(part, "path");
+    if (path == NULL) return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' names no data set", run->folder);
+    cllm_status status = cllm__dataset_open(&run->dataset, path, false, err);
+    if (status != CLLM_OK) {
+        if (given == NULL) cllm__error_prefix(err, "the run's data set (another place: --data DIR)");
+        return status;
+    }
+    return check_hash(part, cllm__dataset_hash(run->dataset), "data set", path, err);
+}
+
+static cllm_status open_backbone(cllm__run *run, const cllm__run_options *options, cllm_error *err) {
+    struct json_object *part = member(run->manifest, "backbone", json_type_object);
+    const char *name = text_member(part, "path");
+    if (name == NULL) return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' names no backbone", run->folder);
+    char *path = cllm__path_join(run->folder, name), *tokenizer = cllm__path_join(run->folder, "tokenizer");
+    cllm_status status;
+    if (path == NULL || tokenizer == NULL) {
+        status = cllm__fail_nomem(err);
+        goto cleanup;
+    }
+    CLLM_TRY_CLEAN(cllm__tokenizer_open(&run->tokenizer, tokenizer, err));
+    CLLM_TRY_CLEAN(cllm__prompts_compile(&run->prompts, run->tokenizer, member(run->manifest, "prompts", json_type_object), err));
+    CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
+                                       (cllm__backbone_options){.dtype = run->dtype, .training = options->training, .pool = options->pool}, err));
+    CLLM_TRY_CLEAN(check_hash(part, cllm__backbone_info_of(run->backbone)->hash, "backbone", path, err));
+cleanup:
+    cllm__free(path);
+    cllm__free(tokenizer);
+    return status;
+}
+
+cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_options *options, cllm_error *err) {
+    run->folder = cllm__strdup(folder);
+    char *path = cllm__path_join(folder, "run.json");
+    if (run->folder == NULL || path == NULL) {
+        cllm__free(path);
+        return cllm__fail_nomem(err);
+    }
+    cllm_status status;
+    if (!cllm__path_exists(path)) {
+        status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' is no run folder (there is no run.json in it): cllm4rec train makes one", folder);
+    } else {
+        status = cllm__json_file(path, &run->manifest, err);
+    }
+    cllm__free(path);
+    if (status != CLLM_OK) return status;
+    const char *format = text_member(run->manifest, "format");
+    if (format == NULL || strcmp(format, "cllm4rec run 1") != 0) {
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' is not of this version (format '%s')", folder, format != NULL ? format : "missing");
+    }
+    status = cllm__config_from_json(&run->config, member(run->manifest, "preset", json_type_string),
+                                    member(run->manifest, "settings", json_type_object), err);
+    if (status != CLLM_OK) {
+        cllm__error_prefix(err, "'%s/run.json'", folder);
+        return status;
+    }
+    CLLM_TRY(cllm__dtype_parse(options->dtype != NULL ? options->dtype : text_member(run->manifest, "dtype"), &run->dtype, err));
+    if ((options->parts & CLLM__RUN_DATASET) != 0) CLLM_TRY(open_dataset(run, options->dataset, err));
+    if ((options->parts & CLLM__RUN_BACKBONE) != 0) CLLM_TRY(open_backbone(run, options, err));
+    return CLLM_OK;
+}
+
+void cllm__run_free(cllm__run *run) {
+    cllm__backbone_close(run->backbone);
+    cllm__prompts_free(&run->prompts);
+    cllm__tokenizer_close(run->tokenizer);
+    cllm__dataset_close(run->dataset);
+    json_object_put(run->manifest);
+    cllm__free(run->folder);
+    *run = (cllm__run){0};
+}
