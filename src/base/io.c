@@ -286,6 +286,26 @@ cllm_status cllm__out_printf(cllm__out *out, cllm_error *err, const char *format
     return status;
 }
 
+cllm_status cllm__out_patch(cllm__out *out, uint64_t offset, const void *data, size_t size, cllm_error *err) {
+    CLLM_ASSERT(offset <= out->size && size <= out->size - offset);
+    write_all(out, out->buffer, out->used);
+    out->used = 0;
+    const char *from = data;
+    while (size > 0 && out->failure.status == CLLM_OK) {
+        ssize_t n = refused(CLLM_IO_WRITE, out->path) ? -1 : pwrite(out->fd, from, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            cllm_status ignored = cllm__fail_errno(&out->failure, "cannot write '%s'", out->path);
+            (void)ignored;
+            break;
+        }
+        from += n;
+        size -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return out->failure.status == CLLM_OK ? CLLM_OK : out_fail(out, err);
+}
+
 uint64_t cllm__out_size(const cllm__out *out) {
     return out->size;
 }

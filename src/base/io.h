@@ -61,6 +61,9 @@ typedef struct cllm__out cllm__out;
 CLLM_CHECK cllm_status cllm__out_create(cllm__out **out, const char *path, cllm_error *err);
 CLLM_CHECK cllm_status cllm__out_write(cllm__out *out, const void *data, size_t size, cllm_error *err);
 CLLM_CHECK cllm_status cllm__out_printf(cllm__out *out, cllm_error *err, const char *format, ...) CLLM_PRINTF(3, 4);
+/* Overwrites bytes that were written before: [offset, offset + size) lies within cllm__out_size. For formats that put
+ * sizes before the contents. */
+CLLM_CHECK cllm_status cllm__out_patch(cllm__out *out, uint64_t offset, const void *data, size_t size, cllm_error *err);
 /* Bytes written so far. */
 uint64_t cllm__out_size(const cllm__out *out);
 CLLM_CHECK cllm_status cllm__out_commit(cllm__out *out, cllm_error *err);
