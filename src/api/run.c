@@ -1,6 +1,6 @@
 #include "api/run.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"

@@ -177,7 +177,7 @@ cleanup:
 }
 
 static bool chosen(const cllm__text *text, const cllm__corpus_options *options) {
-    return (options->kinds >> text->kind & 1u) && text->split == options->split;
+    return (options->kinds >> text->kind & 1u) && (options->all_splits || text->split == options->split);
 }
 
 cllm_status cllm__corpus_build(cllm__corpus *corpus, const cllm__dataset *dataset, const cllm__tokenizer *tokenizer,

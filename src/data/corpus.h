@@ -22,6 +22,7 @@ typedef struct cllm__document {
 typedef struct cllm__corpus_options {
     unsigned kinds;         /* a bit 1 << cllm__text_kind for each kind that is taken */
     cllm__split split;      /* reviews of pairs of this split; the other kinds belong to CLLM__TRAIN */
+    bool all_splits;        /* reviews of all pairs: for a last fit, never for measuring */
     size_t max_text_tokens; /* the main text is cut here; 0 = only by the context */
     size_t context;         /* of the backbone: prompt and main text together fit in it */
     bool leading_space;     /* as if a space stood before the main text */

@@ -37,6 +37,14 @@ static void init_tables(cllm__trainer *t) {
     t->order_count = 0;
 }
 
+cllm_status cllm__trainer_restart(cllm__trainer *t, cllm_error *err) {
+    if (t->config.epochs[0] + t->config.epochs[1] + t->config.epochs[2] == 0) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "epochs 0/0/0: there is nothing to do");
+    }
+    init_tables(t);
+    return CLLM_OK;
+}
+
 static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_items, size_t width, cllm_error *err) {
     cllm__tables *tables[] = {&t->collab, &t->content, &t->best_collab, &t->best_content};
     for (size_t i = 0; i < CLLM_LEN(tables); i++) CLLM_TRY(cllm__tables_create(tables[i], n_users, n_items, width, err));
@@ -85,8 +93,7 @@ cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *con
     CLLM_TRY(CLLM_NEW(t->order_scratch, n_documents + 1, err));
     CLLM_TRY(create_tables(t, train->n_users, train->n_items, info->width, err));
     CLLM_TRY(cllm__engine_create(&t->engine, inputs->backbone, inputs->dtype, inputs->pool, err));
-    init_tables(t);
-    return CLLM_OK;
+    return cllm__trainer_restart(t, err);
 }
 
 void cllm__trainer_free(cllm__trainer *t) {

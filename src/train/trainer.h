@@ -95,6 +95,9 @@ CLLM_CHECK cllm_status cllm__trainer_create(cllm__trainer *trainer, const cllm__
                                             const cllm__trainer_inputs *inputs, cllm_error *err);
 void cllm__trainer_free(cllm__trainer *trainer);
 
+/* Back to the beginning, after cllm__trainer_plan() or a change of `config`. */
+CLLM_CHECK cllm_status cllm__trainer_restart(cllm__trainer *trainer, cllm_error *err);
+
 /* Runs to the end. Asked to stop, or when a checkpoint is due, it calls inputs.save between two steps; after a stop it
  * returns CLLM_ERR_INTERRUPTED. At the end the best tables stand in collab and content. */
 CLLM_CHECK cllm_status cllm__trainer_run(cllm__trainer *trainer, cllm_error *err);

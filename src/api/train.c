@@ -1,0 +1,532 @@
+/*
+ * Training from the outside: options in, run folder out. Puts data, backbone, trainer and evaluation together; the trainer
+ * itself knows neither files nor metrics.
+ */
+#define _XOPEN_SOURCE 700 /* realpath, mkdtemp */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/default_backbone.h"
+#include "api/model_scorer.h"
+#include "api/run.h"
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/host.h"
+#include "base/io.h"
+#include "data/merge.h"
+#include "eval/evaluate.h"
+#include "kernels/gemm.h"
+#include "train/checkpoint.h"
+#include "train/run_log.h"
+
+static const double PROBE_SECONDS = 2;
+
+void cllm_train_options_init(cllm_train_options *options) {
+    *options = (cllm_train_options){0};
+}
+
+/* Everything that one call owns. */
+typedef struct training {
+    const cllm_train_options *options;
+    cllm__run run;
+    cllm__pool *pool;
+    cllm__merged rows; /* what it learns from */
+    cllm__corpus corpus;
+    cllm__trainer trainer;
+    cllm__run_log log;
+    cllm__monitor monitor;
+    cllm__model_scorer scorer;
+    bool final; /* the stage: fitting once more on all rows */
+    double began;
+} training;
+
+static void training_free(training *t) {
+    cllm__model_scorer_free(&t->scorer);
+    cllm__trainer_free(&t->trainer);
+    cllm__run_log_close(&t->log);
+    cllm__corpus_free(&t->corpus);
+    cllm__merged_free(&t->rows);
+    cllm__run_free(&t->run);
+    cllm__pool_free(t->pool);
+}
+
+static const cllm_host *host_of(const training *t) {
+    return &t->options->host;
+}
+
+/* ---- What the trainer calls back ---- */
+
+static cllm_status validate(void *context, const cllm__tables *tables, cllm__validation *result, cllm_error *err) {
+    training *t = context;
+    const cllm__eval_data data = {
+        .train = cllm__dataset_interactions(t->run.dataset, CLLM__TRAIN),
+        .valid = cllm__dataset_interactions(t->run.dataset, CLLM__VALID),
+    };
+    cllm__model_scorer_free(&t->scorer);
+    cllm__model_scorer_init(&t->scorer, t->trainer.engine, tables, &t->run.prompts, data.train,
+                            t->run.config.mask_cold ? t->trainer.cold : NULL, t->run.config.seed);
+    cllm__scorer scorer = cllm__model_scorer_interface(&t->scorer);
+    size_t ks[3 + CLLM__MONITOR_MAX] = {20, 40, 100}, n_ks = 3;
+    for (size_t i = 0; i < t->monitor.count; i++) {
+        bool known = false;
+        for (size_t j = 0; j < n_ks; j++) known = known || ks[j] == t->monitor.k[i];
+        if (!known) ks[n_ks++] = t->monitor.k[i];
+    }
+    cllm__eval_options options = {.split = CLLM__VALID, .ks = ks, .n_ks = n_ks, .seed = t->run.config.seed, .pool = t->pool, .host = host_of(t)};
+    cllm__evaluation *evaluation;
+    CLLM_TRY(cllm__evaluate(&evaluation, &data, &scorer, 1, &options, err));
+    static const struct {
+        const char *name;
+        cllm__metric metric;
+        size_t k;
+    } shown[] = {{"recall_capped@20", CLLM__RECALL_CAPPED, 20}, {"recall_capped@40", CLLM__RECALL_CAPPED, 40}, {"ndcg@100", CLLM__NDCG, 100},
+                 {"recall@20", CLLM__RECALL, 20}, {"recall@40", CLLM__RECALL, 40}};
+    cllm_status status = cllm__evaluation_monitor(evaluation, 0, &t->monitor, &result->monitor, err);
+    result->count = 0;
+    for (size_t i = 0; i < CLLM_LEN(shown) && status == CLLM_OK; i++) {
+        result->names[i] = shown[i].name;
+        status = cllm__evaluation_mean(evaluation, 0, shown[i].metric, shown[i].k, &result->values[i], err);
+        result->count++;
+    }
+    cllm__evaluation_free(evaluation);
+    return status;
+}
+
+static struct json_object *validation_json(const cllm__validation *v) {
+    struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "monitor", json_object_new_double(v->monitor));
+    for (size_t i = 0; i < v->count; i++) json_object_object_add(object, v->names[i], json_object_new_double(v->values[i]));
+    return object;
+}
+
+static cllm_status epoch_done(void *context, const cllm__epoch_report *report, cllm_error *err) {
+    training *t = context;
+    if (report->validated) {
+        cllm__log(host_of(t), CLLM_LOG_INFO, "  validation after rec epoch %d: %s %.4f%s", report->epoch + 1, t->run.config.monitor,
+                  report->validation.monitor, report->best ? " (best so far)" : "");
+        if (report->best) json_object_object_add(t->run.manifest, "validation", validation_json(&report->validation));
+    }
+    return cllm__run_log_epoch(&t->log, t->final ? "final" : "fit", report, err);
+}
+
+static char *in_run(const training *t, const char *name) {
+    return cllm__path_join(t->run.folder, name);
+}
+
+static cllm_status save_checkpoint(void *context, cllm_error *err) {
+    training *t = context;
+    struct json_object *extra = json_object_new_object(), *validation = NULL;
+    json_object_object_add(extra, "csv", json_object_new_int64((int64_t)t->log.csv_size));
+    json_object_object_add(extra, "json", json_object_new_int64((int64_t)t->log.json_size));
+    if (json_object_object_get_ex(t->run.manifest, "validation", &validation)) json_object_object_add(extra, "validation", json_object_get(validation));
+    char *path = in_run(t, "checkpoint.safetensors");
+    cllm_status status = path == NULL ? cllm__fail_nomem(err)
+                                      : cllm__checkpoint_save(&t->trainer, path, json_object_to_json_string_ext(extra, JSON_C_TO_STRING_PLAIN), err);
+    cllm__free(path);
+    json_object_put(extra);
+    return status;
+}
+
+/* ---- Setting up ---- */
+
+static cllm_status read_rows(training *t, cllm_error *err) {
+    unsigned splits = t->final ? 7u : 1u << CLLM__TRAIN;
+    CLLM_TRY(cllm__merge_splits(&t->rows, t->run.dataset, splits, err));
+    const cllm__backbone_info *info = cllm__backbone_info_of(t->run.backbone);
+    cllm__corpus_options corpus = cllm__corpus_defaults(info->context);
+    corpus.all_splits = t->final;
+    corpus.max_text_tokens = (size_t)t->run.config.max_text_tokens;
+    corpus.shuffle_texts = t->run.config.shuffle_texts;
+    corpus.shuffle_seed = t->run.config.seed;
+    if (!t->run.config.content) corpus.kinds = 0;
+    return cllm__corpus_build(&t->corpus, t->run.dataset, t->run.tokenizer, &t->run.prompts, corpus, t->pool, host_of(t), err);
+}
+
+static cllm_status create_trainer(training *t, cllm_error *err) {
+    bool has_valid = cllm__dataset_interactions(t->run.dataset, CLLM__VALID)->count > 0;
+    if (!has_valid && !t->final) {
+        cllm__log(host_of(t), CLLM_LOG_WARN, "the data set has no validation rows: the tables of the last epoch are taken");
+    }
+    cllm__trainer_inputs inputs = {
+        .train = &t->rows.matrix, .corpus = &t->corpus, .prompts = &t->run.prompts, .backbone = t->run.backbone, .dtype = t->run.dtype,
+        .pool = t->pool, .host = host_of(t), .context = t, .validate = has_valid && !t->final ? validate : NULL, .epoch_done = epoch_done,
+        .save = save_checkpoint,
+    };
+    CLLM_TRY(cllm__monitor_parse(t->run.config.monitor, &t->monitor, err));
+    return cllm__trainer_create(&t->trainer, &t->run.config, &inputs, err);
+}
+
+static struct json_object *plan_json(const training *t, const cllm__plan *plan) {
+    struct json_object *object = json_object_new_object(), *phases = json_object_new_object();
+    json_object_object_add(object, "dry_run", json_object_new_boolean(true));
+    json_object_object_add(object, "tokens", json_object_new_double(plan->tokens));
+    json_object_object_add(object, "flops", json_object_new_double(plan->flops));
+    json_object_object_add(object, "seconds", json_object_new_double(plan->seconds));
+    json_object_object_add(object, "validation_seconds", json_object_new_double(plan->validation_seconds));
+    json_object_object_add(object, "memory_bytes", json_object_new_int64((int64_t)(plan->memory + cllm__backbone_info_of(t->run.backbone)->resident_bytes)));
+    for (int p = 0; p < CLLM__PHASES; p++) {
+        int epochs = cllm__schedule_epochs(&t->trainer.config, (cllm__phase)p);
+        if (epochs == 0) continue;
+        struct json_object *phase = json_object_new_object();
+        json_object_object_add(phase, "epochs", json_object_new_int(epochs));
+        json_object_object_add(phase, "examples", json_object_new_int64((int64_t)plan->phase[p].examples));
+        json_object_object_add(phase, "tokens_per_epoch", json_object_new_double(plan->phase[p].rows));
+        json_object_object_add(phase, "seconds_per_epoch", json_object_new_double(plan->phase[p].seconds));
+        json_object_object_add(phases, cllm__phase_name((cllm__phase)p), phase);
+    }
+    json_object_object_add(object, "phases", phases);
+    return object;
+}
+
+static void add_text(struct json_object *object, const char *name, const char *value) {
+    json_object_object_add(object, name, value == NULL ? NULL : json_object_new_string(value));
+}
+
+static void add_hash(struct json_object *object, uint64_t hash) {
+    char text[17];
+    cllm__hash_text(hash, text);
+    add_text(object, "hash", text);
+}
+
+static char *absolute(const char *path) {
+    char *resolved = realpath(path, NULL), *copy = resolved == NULL ? NULL : cllm__strdup(resolved);
+    free(resolved);
+    return copy;
+}
+
+static cllm_status make_manifest(training *t, cllm_error *err) {
+    const cllm__run *run = &t->run;
+    const cllm__backbone_info *info = cllm__backbone_info_of(run->backbone);
+    struct json_object *m = json_object_new_object(), *data = json_object_new_object(), *backbone = json_object_new_object(), *prompts;
+    json_object_put(run->manifest);
+    t->run.manifest = m;
+    add_text(m, "format", "cllm4rec run 1");
+    add_text(m, "version", cllm_version());
+    add_text(m, "status", "training");
+    add_text(m, "stage", "fit");
+    json_object_object_add(m, "final", json_object_new_boolean(t->options->final));
+    add_text(m, "preset", run->config.preset);
+    json_object_object_add(m, "settings", cllm__config_to_json(&run->config));
+    add_text(m, "dtype", cllm__dtype_name(run->dtype));
+    char *data_path = absolute(cllm__dataset_path(run->dataset));
+    char *backbone_path = t->options->backbone != NULL ? absolute(t->options->backbone) : cllm__strdup("backbone");
+    add_text(data, "path", data_path);
+    add_hash(data, cllm__dataset_hash(run->dataset));
+    json_object_object_add(data, "users", json_object_new_int64((int64_t)cllm__dataset_users(run->dataset)));
+    json_object_object_add(data, "items", json_object_new_int64((int64_t)cllm__dataset_items(run->dataset)));
+    json_object_object_add(m, "dataset", data);
+    add_text(backbone, "path", backbone_path);
+    add_hash(backbone, info->hash);
+    json_object_object_add(backbone, "made_here", json_object_new_boolean(t->options->backbone == NULL));
+    add_text(backbone, "family", info->family);
+    json_object_object_add(backbone, "layers", json_object_new_int64((int64_t)info->layers));
+    json_object_object_add(backbone, "width", json_object_new_int64((int64_t)info->width));
+    json_object_object_add(backbone, "vocabulary", json_object_new_int64((int64_t)info->vocabulary));
+    json_object_object_add(m, "backbone", backbone);
+    bool complete = data_path != NULL && backbone_path != NULL;
+    cllm__free(data_path);
+    cllm__free(backbone_path);
+    if (!complete) return cllm__fail_nomem(err);
+    CLLM_TRY(cllm__prompts_to_json(&run->prompts, &prompts, err));
+    json_object_object_add(m, "prompts", prompts);
+    return CLLM_OK;
+}
+
+static cllm_status read_config(training *t, cllm_error *err) {
+    const cllm_train_options *o = t->options;
+    CLLM_TRY(cllm__train_config_preset(&t->run.config, o->preset != NULL ? o->preset : "paper", err));
+    for (size_t i = 0; i < o->n_settings; i++) CLLM_TRY(cllm__train_config_set(&t->run.config, o->settings[i], err));
+    CLLM_TRY(cllm__monitor_parse(t->run.config.monitor, &t->monitor, err));
+    return cllm__dtype_parse(o->dtype, &t->run.dtype, err);
+}
+
+static cllm_status parse_prompts(const char *text, struct json_object **object, cllm_error *err) {
+    *object = NULL;
+    if (text == NULL) return CLLM_OK;
+    *object = json_tokener_parse(text);
+    if (json_object_is_type(*object, json_type_object)) return CLLM_OK;
+    json_object_put(*object);
+    return cllm__fail(err, CLLM_ERR_USAGE, "the templates are not a JSON object of texts");
+}
+
+/* A tokenizer and a backbone: those that were given, or our own, made in `folder`. */
+static cllm_status open_language_model(training *t, const char *folder, cllm_error *err) {
+    const char *given = t->options->backbone;
+    char *made = NULL, *saved = NULL;
+    cllm_status status = CLLM_OK;
+    if (given == NULL) {
+        made = cllm__path_join(folder, "backbone");
+        if (made == NULL) return cllm__fail_nomem(err);
+        CLLM_TRY_CLEAN(cllm__default_backbone(made, t->run.dataset, t->run.config.seed, host_of(t), err));
+    }
+    const char *path = given != NULL ? given : made;
+    CLLM_TRY_CLEAN(cllm__backbone_open(&t->run.backbone, path,
+                                       (cllm__backbone_options){.dtype = t->run.dtype, .training = true, .pool = t->pool}, err));
+    CLLM_TRY_CLEAN(cllm__tokenizer_open(&t->run.tokenizer, path, err));
+    cllm__id_space space = {.vocab_rows = (int32_t)cllm__backbone_info_of(t->run.backbone)->vocabulary,
+                            .n_users = (int32_t)cllm__dataset_users(t->run.dataset), .n_items = (int32_t)cllm__dataset_items(t->run.dataset)};
+    CLLM_TRY_CLEAN(cllm__id_space_check(&space, t->run.tokenizer, err));
+    struct json_object *overrides;
+    CLLM_TRY_CLEAN(parse_prompts(t->options->prompts, &overrides, err));
+    status = cllm__prompts_compile(&t->run.prompts, t->run.tokenizer, overrides, err);
+    json_object_put(overrides);
+    if (status != CLLM_OK) goto cleanup;
+    saved = cllm__path_join(folder, "tokenizer");
+    if (saved == NULL) status = cllm__fail_nomem(err);
+    if (status == CLLM_OK) status = cllm__make_folders(saved, err);
+    if (status == CLLM_OK) status = cllm__tokenizer_save(t->run.tokenizer, saved, err);
+cleanup:
+    cllm__free(made);
+    cllm__free(saved);
+    return status;
+}
+
+/* A run from the beginning, set up in the temporary `folder`. *finished: a dry run, whose report is in *json. */
+static cllm_status begin(training *t, const char *folder, bool *finished, struct json_object **json, cllm_error *err) {
+    const cllm_train_options *o = t->options;
+    CLLM_TRY(read_config(t, err));
+    CLLM_TRY(cllm__dataset_open(&t->run.dataset, o->dataset, false, err));
+    CLLM_TRY(open_language_model(t, folder, err));
+    CLLM_TRY(read_rows(t, err));
+    CLLM_TRY(create_trainer(t, err));
+    if (o->dry_run || o->budget_seconds > 0) {
+        cllm__plan plan;
+        CLLM_TRY(cllm__trainer_plan(&t->trainer, PROBE_SECONDS, &plan, err));
+        if (o->budget_seconds > 0) {
+            CLLM_TRY(cllm__plan_fit(&plan, o->budget_seconds, &t->trainer.config, err));
+            CLLM_TRY(cllm__trainer_restart(&t->trainer, err));
+            for (int i = 0; i < 3; i++) t->run.config.epochs[i] = t->trainer.config.epochs[i];
+            t->run.config.content_share = t->trainer.config.content_share;
+            cllm__log(host_of(t), CLLM_LOG_INFO, "the whole schedule would take %.0f s; within %.0f s: epochs %d/%d/%d, %.3g of the texts in each content epoch",
+                      plan.seconds, o->budget_seconds, t->run.config.epochs[0], t->run.config.epochs[1], t->run.config.epochs[2],
+                      t->run.config.content_share);
+        }
+        if (o->dry_run) {
+            *json = plan_json(t, &plan);
+            *finished = true;
+            return CLLM_OK;
+        }
+    }
+    return make_manifest(t, err);
+}
+
+/* A folder for a dry run's backbone, which is removed afterwards. */
+static cllm_status temporary_folder(char **path, cllm_error *err) {
+    const char *base = getenv("TMPDIR");
+    char *pattern = cllm__path_join(base != NULL && base[0] != '\0' ? base : "/tmp", "cllm4rec-XXXXXX");
+    if (pattern == NULL) return cllm__fail_nomem(err);
+    if (mkdtemp(pattern) == NULL) {
+        cllm_status status = cllm__fail_errno(err, "cannot make the folder '%s'", pattern);
+        cllm__free(pattern);
+        return status;
+    }
+    *path = pattern;
+    return CLLM_OK;
+}
+
+static const char *manifest_text(const training *t, const char *name) {
+    struct json_object *value = NULL;
+    json_object_object_get_ex(t->run.manifest, name, &value);
+    return value == NULL ? "" : json_object_get_string(value);
+}
+
+static int64_t manifest_int(struct json_object *object, const char *name) {
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(object, name, &value) ? json_object_get_int64(value) : 0;
+}
+
+/* From the run folder's checkpoint, or from the beginning if it stopped before the first one. */
+static cllm_status load_checkpoint(training *t, cllm_error *err) {
+    char *path = in_run(t, "checkpoint.safetensors"), *extra_text = NULL;
+    if (path == NULL) return cllm__fail_nomem(err);
+    struct json_object *extra = NULL, *validation = NULL;
+    cllm_status status = CLLM_OK;
+    if (cllm__path_exists(path)) {
+        status = cllm__checkpoint_load(&t->trainer, path, &extra_text, err);
+        if (status == CLLM_OK) {
+            extra = json_tokener_parse(extra_text);
+            if (json_object_object_get_ex(extra, "validation", &validation)) json_object_object_add(t->run.manifest, "validation", json_object_get(validation));
+            cllm__log(host_of(t), CLLM_LOG_INFO, "going on at %s epoch %d, step %zu", cllm__phase_name(t->trainer.at.phase), t->trainer.at.epoch + 1,
+                      t->trainer.at.batch + 1);
+        }
+    }
+    if (status == CLLM_OK) {
+        status = cllm__run_log_open(&t->log, t->run.folder, extra == NULL ? (uint64_t)manifest_int(t->run.manifest, "csv_size") : (uint64_t)manifest_int(extra, "csv"),
+                                    extra == NULL ? (uint64_t)manifest_int(t->run.manifest, "log_size") : (uint64_t)manifest_int(extra, "json"), err);
+    }
+    json_object_put(extra);
+    cllm__free(extra_text);
+    cllm__free(path);
+    return status;
+}
+
+/* ---- Running ---- */
+
+static cllm_status save_model(training *t, const char *name, cllm_error *err) {
+    uint8_t *state;
+    CLLM_TRY(CLLM_NEW(state, t->trainer.collab.n_items + 1, err));
+    /* Without mask_cold such items were trained as negatives in every softmax; their rows are what the method gives. */
+    if (t->run.config.mask_cold) cllm__place_cold_items(&t->trainer.collab, &t->trainer.content, t->trainer.cold, &t->corpus, state);
+    char *path = in_run(t, name);
+    cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__model_save(&t->trainer.collab, &t->trainer.content, state, path, err);
+    cllm__free(path);
+    cllm__free(state);
+    return status;
+}
+
+static void remove_checkpoint(const training *t) {
+    char *path = in_run(t, "checkpoint.safetensors");
+    if (path != NULL) unlink(path);
+    cllm__free(path);
+}
+
+/* Runs the present stage to its end and saves its tables under `name`. */
+static cllm_status run_stage(training *t, const char *name, cllm_error *err) {
+    CLLM_TRY(cllm__trainer_run(&t->trainer, err));
+    CLLM_TRY(save_model(t, name, err));
+    if (!t->final) json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
+    return CLLM_OK;
+}
+
+/* Sets the trainer up once more, on all rows, for as many recommendation epochs as validation chose. */
+static cllm_status begin_final(training *t, cllm_error *err) {
+    t->final = true;
+    cllm__model_scorer_free(&t->scorer);
+    cllm__trainer_free(&t->trainer);
+    cllm__corpus_free(&t->corpus);
+    cllm__merged_free(&t->rows);
+    int best = (int)manifest_int(t->run.manifest, "best_epoch");
+    cllm__train_config full = t->run.config;
+    if (best > 0) t->run.config.epochs[2] = best;
+    cllm_status status = read_rows(t, err);
+    if (status == CLLM_OK) status = create_trainer(t, err);
+    t->run.config = full;
+    return status;
+}
+
+static cllm_status end_stage(training *t, const char *stage, const char *state, cllm_error *err) {
+    add_text(t->run.manifest, "stage", stage);
+    add_text(t->run.manifest, "status", state);
+    json_object_object_add(t->run.manifest, "csv_size", json_object_new_int64((int64_t)t->log.csv_size));
+    json_object_object_add(t->run.manifest, "log_size", json_object_new_int64((int64_t)t->log.json_size));
+    CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
+    remove_checkpoint(t);
+    return CLLM_OK;
+}
+
+static cllm_status run_stages(training *t, bool wants_final, cllm_error *err) {
+    if (!t->final) {
+        CLLM_TRY(run_stage(t, wants_final ? "fit.safetensors" : "model.safetensors", err));
+        if (!wants_final) return end_stage(t, "fit", "done", err);
+        CLLM_TRY(end_stage(t, "final", "training", err));
+        cllm__log(host_of(t), CLLM_LOG_INFO, "fitting once more, on all rows, for %d rec epochs", (int)manifest_int(t->run.manifest, "best_epoch"));
+        CLLM_TRY(begin_final(t, err));
+    }
+    CLLM_TRY(run_stage(t, "model.safetensors", err));
+    return end_stage(t, "final", "done", err);
+}
+
+static struct json_object *report_json(const training *t) {
+    struct json_object *object = json_object_new_object(), *value = NULL;
+    const char *const copied[] = {"preset", "settings", "dataset", "backbone", "validation", "best_epoch", "final"};
+    add_text(object, "run", t->run.folder);
+    add_text(object, "status", "done");
+    for (size_t i = 0; i < CLLM_LEN(copied); i++) {
+        if (json_object_object_get_ex(t->run.manifest, copied[i], &value)) json_object_object_add(object, copied[i], json_object_get(value));
+    }
+    json_object_object_add(object, "seconds", json_object_new_double(cllm__now() - t->began));
+    return object;
+}
+
+static cllm_status train_new(training *t, bool *finished, struct json_object **json, cllm_error *err) {
+    const cllm_train_options *o = t->options;
+    if (o->dataset == NULL || (o->output == NULL && !o->dry_run)) return cllm__fail(err, CLLM_ERR_USAGE, "give a data set and an output folder (-o)");
+    char *folder;
+    if (o->dry_run) CLLM_TRY(temporary_folder(&folder, err));
+    else CLLM_TRY(cllm__folder_begin(o->output, o->force, &folder, err));
+    cllm_status status = begin(t, folder, finished, json, err);
+    if (status == CLLM_OK && !*finished) status = cllm__run_write_manifest(folder, t->run.manifest, err);
+    if (status == CLLM_OK && !*finished) status = cllm__folder_commit(folder, o->output, err);
+    if (status != CLLM_OK || *finished) cllm__remove_tree(folder);
+    cllm__free(folder);
+    if (status != CLLM_OK || *finished) return status;
+    t->run.folder = cllm__strdup(o->output);
+    if (t->run.folder == NULL) return cllm__fail_nomem(err);
+    return cllm__run_log_open(&t->log, t->run.folder, 0, 0, err);
+}
+
+static cllm_status train_resumed(training *t, bool *finished, struct json_object **json, cllm_error *err) {
+    const cllm_train_options *o = t->options;
+    if (o->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give the run folder (-o) that shall go on");
+    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = o->dataset, .training = true, .pool = t->pool};
+    CLLM_TRY(cllm__run_open(&t->run, o->output, &options, err));
+    bool done = strcmp(manifest_text(t, "status"), "done") == 0, was_final = strcmp(manifest_text(t, "stage"), "final") == 0;
+    if (done && (was_final || !o->final)) {
+        cllm__log(host_of(t), CLLM_LOG_INFO, "'%s' is complete: there is nothing to resume", o->output);
+        *json = report_json(t);
+        *finished = true;
+        return CLLM_OK;
+    }
+    if (done) { /* a finished fit that is to be fitted on all rows now */
+        char *from = in_run(t, "model.safetensors"), *to = in_run(t, "fit.safetensors");
+        int failed = from == NULL || to == NULL || rename(from, to) != 0;
+        cllm_status status = failed ? cllm__fail_errno(err, "cannot rename 'model.safetensors' in '%s'", o->output) : CLLM_OK;
+        cllm__free(from);
+        cllm__free(to);
+        CLLM_TRY(status);
+        json_object_object_add(t->run.manifest, "final", json_object_new_boolean(true));
+        add_text(t->run.manifest, "stage", "final");
+        add_text(t->run.manifest, "status", "training");
+        CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
+        was_final = true;
+    }
+    if (was_final) {
+        CLLM_TRY(begin_final(t, err));
+    } else {
+        CLLM_TRY(read_rows(t, err));
+        CLLM_TRY(create_trainer(t, err));
+    }
+    return load_checkpoint(t, err);
+}
+
+static bool wants_final(const training *t) {
+    struct json_object *value = NULL;
+    return t->options->final || (json_object_object_get_ex(t->run.manifest, "final", &value) && json_object_get_boolean(value));
+}
+
+cllm_status cllm_train(const cllm_train_options *options, char **report, cllm_error *err) {
+    training t = {.options = options, .began = cllm__now()};
+    struct json_object *json = NULL;
+    bool finished = false;
+    cllm_status status = cllm__pool_create(&t.pool, options->threads, err);
+    if (status == CLLM_OK) {
+        cllm__log(&options->host, CLLM_LOG_INFO, "%d threads, products on %s", cllm__pool_threads(t.pool), cllm__gemm_isa());
+        status = options->resume ? train_resumed(&t, &finished, &json, err) : train_new(&t, &finished, &json, err);
+    }
+    if (status == CLLM_OK && !finished) {
+        status = run_stages(&t, wants_final(&t), err);
+        if (status == CLLM_ERR_INTERRUPTED) cllm__error_prefix(err, "a checkpoint was written; go on with: cllm4rec train --resume -o %s", options->output);
+        if (status == CLLM_OK) json = report_json(&t);
+    }
+    if (status == CLLM_OK && report != NULL) status = cllm__json_text(json, report, err);
+    else json_object_put(json);
+    training_free(&t);
+    return status;
+}
+
+cllm_status cllm_train_presets(char **json, cllm_error *err) {
+    static const char *const names[] = {"paper", "faithful"};
+    struct json_object *object = json_object_new_object();
+    for (size_t i = 0; i < CLLM_LEN(names); i++) {
+        cllm__train_config config;
+        cllm_status status = cllm__train_config_preset(&config, names[i], err);
+        if (status != CLLM_OK) {
+            json_object_put(object);
+            return status;
+        }
+        json_object_object_add(object, names[i], cllm__config_to_json(&config));
+    }
+    return cllm__json_text(object, json, err);
+}
