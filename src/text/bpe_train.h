@@ -15,7 +15,7 @@ typedef struct cllm__bpe_trainer cllm__bpe_trainer; /* belongs to one thread */
 
 CLLM_CHECK cllm_status cllm__bpe_trainer_create(cllm__bpe_trainer **out, cllm_error *err);
 void cllm__bpe_trainer_free(cllm__bpe_trainer *trainer);
-/* Counts the words of one text. Word counts above 2^31 are refused. */
+/* Counts the words of one text. */
 CLLM_CHECK cllm_status cllm__bpe_trainer_feed(cllm__bpe_trainer *trainer, const char *text, size_t length, cllm_error *err);
 /* Makes the vocabulary: at most `vocab_size` pieces (at least 256), merging pairs that occur at least `min_frequency`
  * times (0 and 1 are the same). Fewer pieces result when the texts are small. The trainer may be fed and run again.

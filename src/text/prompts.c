@@ -1,0 +1,115 @@
+/* The set of templates that a run uses, and its place in the configuration. */
+#include <json-c/json.h>
+#include <string.h>
+
+#include "text/bpe.h"
+#include "text/prompt.h"
+
+typedef struct entry {
+    const char *name, *text, *must, *may;
+    size_t offset;
+} entry;
+
+static const entry entries[] = {
+#define ENTRY(name, text, must, may) {#name, text, must, may, offsetof(cllm__prompts, name)},
+    CLLM_PROMPT_LIST(ENTRY)
+#undef ENTRY
+};
+
+static cllm__prompt *prompt_of(cllm__prompts *prompts, const entry *e) {
+    return (cllm__prompt *)((char *)prompts + e->offset);
+}
+
+/* Every template has the slots that its use fills, and no other. */
+static cllm_status check_slots(const cllm__prompt *prompt, const entry *e, cllm_error *err) {
+    const struct {
+        char letter;
+        size_t count;
+        const char *name;
+    } slots[] = {{'U', prompt->users, "user_{i}"}, {'I', prompt->items_one, "item_{j}"}, {'L', prompt->lists, "{items}"}};
+    for (size_t i = 0; i < CLLM_LEN(slots); i++) {
+        bool must = strchr(e->must, slots[i].letter) != NULL, may = must || strchr(e->may, slots[i].letter) != NULL;
+        if (must && slots[i].count == 0) {
+            return cllm__fail(err, CLLM_ERR_DATA, "the template '%.100s' needs %s", prompt->text, slots[i].name);
+        }
+        if (!may && slots[i].count != 0) {
+            return cllm__fail(err, CLLM_ERR_DATA, "the template '%.100s' cannot have %s", prompt->text, slots[i].name);
+        }
+    }
+    return CLLM_OK;
+}
+
+/* The template's text: the override if there is one. */
+static cllm_status choose(const entry *e, const json_object *overrides, const char **text, cllm_error *err) {
+    json_object *value;
+    *text = e->text;
+    if (overrides == NULL || !json_object_object_get_ex(overrides, e->name, &value)) return CLLM_OK;
+    if (!json_object_is_type(value, json_type_string)) return cllm__fail(err, CLLM_ERR_DATA, "not a string");
+    *text = json_object_get_string(value);
+    if (strlen(*text) != (size_t)json_object_get_string_len(value)) {
+        return cllm__fail(err, CLLM_ERR_DATA, "a NUL character in the template");
+    }
+    return CLLM_OK;
+}
+
+static cllm_status check_names(const json_object *overrides, cllm_error *err) {
+    if (overrides == NULL) return CLLM_OK;
+    if (!json_object_is_type(overrides, json_type_object)) {
+        return cllm__fail(err, CLLM_ERR_DATA, "prompts: not an object of templates");
+    }
+    json_object_object_foreach(overrides, name, value) {
+        bool known = false;
+        (void)value;
+        for (size_t i = 0; i < CLLM_LEN(entries); i++) known = known || strcmp(entries[i].name, name) == 0;
+        if (!known) {
+            return cllm__fail(err, CLLM_ERR_DATA,
+                              "prompts: there is no template '%s'; the names are"
+#define NAME(name, text, must, may) " " #name
+                              CLLM_PROMPT_LIST(NAME),
+#undef NAME
+                              cllm__show(name, strlen(name)).text);
+        }
+    }
+    return CLLM_OK;
+}
+
+cllm_status cllm__prompts_compile(cllm__prompts *prompts, const cllm__tokenizer *tokenizer, json_object *overrides,
+                                  cllm_error *err) {
+    cllm__prompts made;
+    memset(&made, 0, sizeof made);
+    CLLM_TRY(check_names(overrides, err));
+    for (size_t i = 0; i < CLLM_LEN(entries); i++) {
+        const char *text;
+        cllm_status status = choose(&entries[i], overrides, &text, err);
+        if (status == CLLM_OK) status = cllm__prompt_compile(prompt_of(&made, &entries[i]), tokenizer, text, err);
+        if (status == CLLM_OK) status = check_slots(prompt_of(&made, &entries[i]), &entries[i], err);
+        if (status != CLLM_OK) {
+            cllm__error_prefix(err, "prompts.%s", entries[i].name);
+            cllm__prompts_free(&made);
+            return status;
+        }
+    }
+    *prompts = made;
+    return CLLM_OK;
+}
+
+void cllm__prompts_free(cllm__prompts *prompts) {
+    for (size_t i = 0; i < CLLM_LEN(entries); i++) cllm__prompt_free(prompt_of(prompts, &entries[i]));
+}
+
+cllm_status cllm__prompts_to_json(const cllm__prompts *prompts, json_object **object, cllm_error *err) {
+    json_object *made = json_object_new_object();
+    bool good = made != NULL;
+    for (size_t i = 0; good && i < CLLM_LEN(entries); i++) {
+        const cllm__prompt *prompt = (const cllm__prompt *)((const char *)prompts + entries[i].offset);
+        json_object *text = json_object_new_string(prompt->text);
+        good = text != NULL && json_object_object_add(made, entries[i].name, text) == 0;
+        if (!good) json_object_put(text);
+    }
+    if (!good) {
+        json_object_put(made);
+        return cllm__fail_nomem(err);
+    }
+    *object = made;
+    return CLLM_OK;
+}
