@@ -1,0 +1,15 @@
+/* Hidden states, logits and input gradients against transformers', in double precision. */
+#include "golden.h"
+
+static void test_golden(void **state) {
+    (void)state;
+    const bounds bound = {1e-10, 1e-10, 1e-9, 1 - 1e-12};
+    check_golden("gpt2_f32", CLLM__F32, bound);
+    check_golden("gpt2_f16", CLLM__F32, bound);
+    check_golden("gpt2_bf16", CLLM__F32, bound);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,23 @@
+/* Hidden states, logits and input gradients against transformers', in single precision and with bf16 products. */
+#include "golden.h"
+
+static const bounds F32 = {1e-5, 1e-5, 1e-4, 1 - 1e-10}, BF16 = {2e-2, 2e-2, 5e-2, .9995};
+
+static void test_f32(void **state) {
+    (void)state;
+    check_golden("gpt2_f32", CLLM__F32, F32);
+    check_golden("gpt2_f16", CLLM__F32, F32);
+    check_golden("gpt2_bf16", CLLM__F32, F32);
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    check_golden("gpt2_f32", CLLM__BF16, BF16);
+    check_golden("gpt2_f16", CLLM__BF16, BF16);
+    check_golden("gpt2_bf16", CLLM__BF16, BF16);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
