@@ -1,0 +1,140 @@
+#include "api/model.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "train/checkpoint.h"
+
+static cllm_status open_tables(cllm_model *model, bool measured, cllm_error *err) {
+    char *fit = cllm__path_join(model->run.folder, "fit.safetensors"), *path = cllm__path_join(model->run.folder, "model.safetensors");
+    cllm_status status;
+    if (fit == NULL || path == NULL) {
+        status = cllm__fail_nomem(err);
+        goto cleanup;
+    }
+    const char *chosen = measured && cllm__path_exists(fit) ? fit : path;
+    if (!cllm__path_exists(chosen)) {
+        status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no trained tables yet: cllm4rec train --resume -o %s", model->run.folder,
+                            model->run.folder);
+        goto cleanup;
+    }
+    CLLM_TRY_CLEAN(cllm__model_load(&model->collab, &model->content, &model->item_state, chosen, err));
+    size_t users = cllm__dataset_users(model->run.dataset), items = cllm__dataset_items(model->run.dataset);
+    size_t width = cllm__backbone_info_of(model->run.backbone)->width;
+    if (model->collab.n_users != users || model->collab.n_items != items || model->collab.width != width) {
+        status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' is for %zu users, %zu items, width %zu; data and backbone have %zu, %zu, %zu", chosen,
+                            model->collab.n_users, model->collab.n_items, model->collab.width, users, items, width);
+    }
+cleanup:
+    cllm__free(fit);
+    cllm__free(path);
+    return status;
+}
+
+static cllm_status open_into(cllm_model *model, const char *run, const char *dataset, const char *dtype, bool measured, cllm__pool *pool,
+                             cllm_error *err) {
+    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = dataset, .dtype = dtype, .pool = pool};
+    CLLM_TRY(cllm__run_open(&model->run, run, &options, err));
+    CLLM_TRY(open_tables(model, measured, err));
+    size_t n_items = model->collab.n_items;
+    CLLM_TRY(CLLM_NEW(model->hidden, n_items + 1, err));
+    for (size_t i = 0; i < n_items; i++) model->hidden[i] = model->item_state[i] == CLLM__ITEM_UNKNOWN;
+    CLLM_TRY(cllm__merge_splits(&model->history, model->run.dataset, 7u, err));
+    return cllm__ties_create(&model->ties, n_items, model->run.config.seed, err);
+}
+
+cllm_status cllm__model_open(cllm_model **out, const char *run, const char *dataset, const char *dtype, bool measured, cllm__pool *pool,
+                             cllm_error *err) {
+    cllm_model *model;
+    CLLM_TRY(CLLM_NEW(model, 1, err));
+    cllm_status status = open_into(model, run, dataset, dtype, measured, pool, err);
+    if (status != CLLM_OK) {
+        cllm_model_close(model);
+        return status;
+    }
+    *out = model;
+    return CLLM_OK;
+}
+
+cllm_status cllm_model_open(cllm_model **model, const char *run, const char *dataset, const char *dtype, cllm_error *err) {
+    return cllm__model_open(model, run, dataset, dtype, false, NULL, err);
+}
+
+void cllm_model_close(cllm_model *model) {
+    if (model == NULL) return;
+    cllm__ties_free(&model->ties);
+    cllm__merged_free(&model->history);
+    cllm__free(model->hidden);
+    cllm__free(model->item_state);
+    cllm__tables_free(&model->collab);
+    cllm__tables_free(&model->content);
+    cllm__run_free(&model->run);
+    cllm__free(model);
+}
+
+size_t cllm_model_users(const cllm_model *model) {
+    return model->collab.n_users;
+}
+
+size_t cllm_model_items(const cllm_model *model) {
+    return model->collab.n_items;
+}
+
+const char *cllm_model_user_id(const cllm_model *model, size_t user) {
+    return cllm__dataset_user_id(model->run.dataset, user);
+}
+
+const char *cllm_model_item_id(const cllm_model *model, size_t item) {
+    return cllm__dataset_item_id(model->run.dataset, item);
+}
+
+const char *cllm_model_item_title(const cllm_model *model, size_t item) {
+    return cllm__dataset_item_field(model->run.dataset, item, CLLM__TEXT_TITLE);
+}
+
+/* ---- Sessions ---- */
+
+static cllm_status open_session(cllm_session *s, const cllm_model *model, int threads, cllm_error *err) {
+    s->model = model;
+    CLLM_TRY(cllm__pool_create(&s->pool, threads, err));
+    CLLM_TRY(cllm__engine_create(&s->engine, model->run.backbone, model->run.dtype, s->pool, err));
+    const cllm__backbone_info *info = cllm__backbone_info_of(model->run.backbone);
+    size_t n_items = model->collab.n_items;
+    s->rules = (cllm__batch_rules){
+        .space = {.vocab_rows = (int32_t)info->vocabulary, .n_users = (int32_t)model->collab.n_users, .n_items = (int32_t)n_items},
+        .context = info->context,
+    };
+    CLLM_TRY(CLLM_NEW(s->closed, n_items + 1, err));
+    CLLM_TRY(CLLM_NEW(s->ranked, n_items + 1, err));
+    CLLM_TRY(CLLM_NEW(s->ranked_scores, n_items + 1, err));
+    return CLLM_NEW(s->scratch, n_items + 1, err);
+}
+
+cllm_status cllm_session_open(cllm_session **out, const cllm_model *model, int threads, cllm_error *err) {
+    cllm_session *session;
+    CLLM_TRY(CLLM_NEW(session, 1, err));
+    cllm_status status = open_session(session, model, threads, err);
+    if (status != CLLM_OK) {
+        cllm_session_close(session);
+        return status;
+    }
+    *out = session;
+    return CLLM_OK;
+}
+
+void cllm_session_close(cllm_session *s) {
+    if (s == NULL) return;
+    cllm__engine_free(s->training_engine);
+    cllm__backbone_close(s->training_backbone);
+    cllm__engine_free(s->engine);
+    cllm__batch_free(&s->batch);
+    cllm__free(s->scores);
+    cllm__free(s->closed);
+    cllm__free(s->ranked);
+    cllm__free(s->ranked_scores);
+    cllm__free(s->scratch);
+    cllm__free(s->prompt);
+    cllm__pool_free(s->pool);
+    cllm__free(s);
+}

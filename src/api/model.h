@@ -1,0 +1,42 @@
+/* A trained run, opened for use; and a session on it. The public types of cllm4rec.h, from inside. */
+#ifndef CLLM_API_MODEL_H
+#define CLLM_API_MODEL_H
+
+#include "api/run.h"
+#include "data/merge.h"
+#include "eval/topk.h"
+#include "model/engine.h"
+
+struct cllm_model {
+    cllm__run run; /* manifest, data set, backbone */
+    cllm__tables collab, content;
+    uint8_t *item_state; /* [n_items] cllm__item_state */
+    uint8_t *hidden;     /* [n_items] nonzero: never recommended, since nothing is known of the item */
+    cllm__merged history; /* all splits */
+    cllm__ties ties;
+};
+
+struct cllm_session {
+    const struct cllm_model *model;
+    cllm__pool *pool;
+    cllm__engine *engine;
+    cllm__batch_rules rules;
+    cllm__batch batch;
+    float *scores;       /* [chunk × n_items] */
+    size_t scores_capacity;
+    uint8_t *closed;     /* [n_items] not a candidate of the request at hand */
+    int32_t *ranked;     /* [n_items] */
+    float *ranked_scores;
+    uint64_t *scratch;
+    int32_t *prompt;     /* a request's history */
+    size_t prompt_capacity;
+    /* For fitting tokens to texts; opened when first needed. */
+    cllm__backbone *training_backbone;
+    cllm__engine *training_engine;
+};
+
+/* `measured` takes the tables that validation chose even if the run was fitted once more on all rows. */
+CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *run, const char *dataset, const char *dtype,
+                                        bool measured, cllm__pool *pool, cllm_error *err);
+
+#endif
