@@ -11,11 +11,12 @@ pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(LAPACKE REQUIRED IMPORTED_TARGET lapacke)
+pkg_check_modules(BLAS REQUIRED IMPORTED_TARGET blas)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
 add_library(cllm_dependencies INTERFACE)
 target_link_libraries(cllm_dependencies INTERFACE DNNL::dnnl PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::ZLIB
-  PkgConfig::ZSTD PkgConfig::LZMA PkgConfig::LIBZIP PkgConfig::XXHASH PkgConfig::UTF8PROC PkgConfig::LAPACKE
+  PkgConfig::ZSTD PkgConfig::LZMA PkgConfig::LIBZIP PkgConfig::XXHASH PkgConfig::UTF8PROC PkgConfig::LAPACKE PkgConfig::BLAS
   Threads::Threads m)
 target_include_directories(cllm_dependencies SYSTEM INTERFACE ${RANDOM123_INCLUDE})
 

@@ -3,12 +3,14 @@
  *
  *     random      a seeded random number per user and item
  *     popularity  the item's number of training interactions
- *     itemknn     Σ over the user's items i of s_ij, for those i that are among j's nearest neighbours;
- *                 s_ij = c_ij / (sqrt(n_i·n_j) + shrinkage), c_ij users had both, n_i users had i (Deshpande & Karypis 2004)
- *     ease        Σ over the user's items i of B_ij; B = I − P·diag(1/diag P), P = (XᵀX + λI)⁻¹ (Steck 2019), diagonal zero
+ *     itemknn     Σ s_ij over those of the user's items i that are among j's nearest neighbours;
+ *                 s_ij = c_ij / (sqrt(n_i·n_j) + shrinkage), where c_ij users had both and n_i users had i
+ *                 (Deshpande & Karypis 2004)
+ *     ease        Σ B_ij over the user's items i; B = I − P·diag(1/diag P), P = (XᵀX + λI)⁻¹, so that B's diagonal is 0
+ *                 (Steck 2019)
  *
- * A user's items are the user's training rows. A scorer borrows the training rows, which must outlive it; it is immutable, and its
- * score() may be called from one thread at a time with a pool.
+ * A user's items are the user's training rows. A scorer borrows the training rows, which must outlive it; it is immutable,
+ * and its score() may be called from one thread at a time with a pool.
  */
 #ifndef CLLM_EVAL_BASELINE_H
 #define CLLM_EVAL_BASELINE_H
@@ -33,26 +35,27 @@ typedef struct cllm__itemknn_options {
     double shrinkage;  /* ≥ 0 */
 } cllm__itemknn_options;
 /* Memory: 8 bytes a neighbour of an item. */
-CLLM_CHECK cllm_status cllm__itemknn_create(cllm__baseline *out, const cllm__interactions *train, cllm__itemknn_options options,
-                                            cllm__pool *pool, const cllm_host *host, cllm_error *err);
+CLLM_CHECK cllm_status cllm__itemknn_create(cllm__baseline *out, const cllm__interactions *train,
+                                            cllm__itemknn_options options, cllm__pool *pool, const cllm_host *host,
+                                            cllm_error *err);
 
 /* Bytes that EASE on n_items takes at its peak. */
 uint64_t cllm__ease_memory(size_t n_items);
 /* What it may take unless told otherwise: half of the memory that this process can have (machine, cgroup). */
 uint64_t cllm__ease_memory_limit(void);
-/* `lambda` > 0. CLLM_ERR_UNSUPPORTED if it would take more than `limit` bytes (0: cllm__ease_memory_limit()); the message says how
- * much it needs. */
-CLLM_CHECK cllm_status cllm__ease_create(cllm__baseline *out, const cllm__interactions *train, double lambda, uint64_t limit,
-                                         cllm__pool *pool, const cllm_host *host, cllm_error *err);
+/* `lambda` > 0. CLLM_ERR_UNSUPPORTED if it would take more than `limit` bytes (0: cllm__ease_memory_limit()); the message
+ * says how much it needs. */
+CLLM_CHECK cllm_status cllm__ease_create(cllm__baseline *out, const cllm__interactions *train, double lambda,
+                                         uint64_t limit, cllm__pool *pool, const cllm_host *host, cllm_error *err);
 
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    const char *list;        /* "popularity,itemknn,ease" (the default if NULL), also "random"; "none" gives none */
-    const char *cache;       /* file that keeps the tuned parameters; NULL: none. Its folder is made if it is missing */
-    uint64_t data_hash;      /* cllm__dataset_hash(): a cache of other data is ignored */
-    uint64_t seed;           /* of the inner split and of random */
-    uint64_t memory_limit;   /* of EASE; 0: cllm__ease_memory_limit() */
+    const char *list;      /* "popularity,itemknn,ease" (the default if NULL), also "random"; "none" gives none */
+    const char *cache;     /* file that keeps the tuned parameters; NULL: none. Its folder is made if it is missing */
+    uint64_t data_hash;    /* cllm__dataset_hash(): a cache of other data is ignored */
+    uint64_t seed;         /* of random; the inner split is always the same, so that it is tuned once for each data set */
+    uint64_t memory_limit; /* of EASE; 0: cllm__ease_memory_limit() */
     cllm__pool *pool;
     const cllm_host *host;
 } cllm__baselines_options;
@@ -63,10 +66,12 @@ typedef struct cllm__baselines {
 } cllm__baselines;
 
 /* Makes the baselines, with parameters chosen on an inner split of the training rows: 10 % of each user's rows (rounded up or
- * down at random so that it is 10 % in the mean; never a user's last row) are held out, and recall_capped@20 + recall_capped@40 +
- * ndcg@100 on them decides. Grids: itemknn: neighbours 20, 100, 500 or all × shrinkage 0, 10, 100. ease: λ = 200·2^n, n from
- * −6 to 8, walked from 200 in the direction that gets better. Equal figures: the earlier in the grid wins. With fewer than 20
- * rows held out the figures would be noise: defaults are taken (all neighbours, shrinkage 0; λ = 200).
+ * down at random, so that it is 10 % in the mean; never a user's last row) are held out, and recall_capped@20 +
+ * recall_capped@40 + ndcg@100 on them decides. The grids:
+ *     itemknn   neighbours 20, 100, 500 or all × shrinkage 0, 10, 100
+ *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
+ * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are
+ * taken (all neighbours without shrinkage; λ = 200).
  *
  * EASE that needs more memory than allowed is an error if the list names it; under the default list it is left out with a
  * warning. A cache that cannot be read or written costs a warning only. CLLM_ERR_USAGE for an unknown name. */

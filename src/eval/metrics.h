@@ -5,7 +5,7 @@
  *
  *     recall@k         hits in the first k / |T|                    (RecBole, ranx, trec_eval)
  *     recall_capped@k  hits in the first k / min(k, |T|)            (the paper's code and the Mult-VAE line of work)
- *     ndcg@k           Σ_{r ≤ k} hit(r)/log2(r + 1), divided by the same sum of a perfect list, Σ_{r ≤ min(k,|T|)}; binary gains
+ *     ndcg@k           Σ_{r ≤ k} hit(r)/log2(r + 1), divided by the same sum of a perfect list of min(k, |T|) hits
  *     hit@k            1 if there is a hit in the first k
  *     mrr@k            1 / rank of the first hit, 0 if it lies beyond k
  *     map@k            Σ_{r ≤ k} hit(r)·(hits up to r)/r, divided by min(k, |T|)
@@ -46,9 +46,10 @@ typedef struct cllm__cutoffs {
     double *ideal;           /* [depth + 1] sums of the first 0, 1, … discounts */
 } cllm__cutoffs;
 
-/* `ks` in any order, each ≥ 1; NULL: 5, 10, 20, 40, 100. A k above n_items counts all items. CLLM_ERR_USAGE for a k of 0 or for
- * more than CLLM__MAX_KS of them. */
-CLLM_CHECK cllm_status cllm__cutoffs_create(cllm__cutoffs *cutoffs, const size_t *ks, size_t n_ks, size_t n_items, cllm_error *err);
+/* `ks` in any order, each ≥ 1; NULL: 5, 10, 20, 40, 100. A k above n_items counts all items. CLLM_ERR_USAGE for a k of 0 or
+ * for more than CLLM__MAX_KS of them. */
+CLLM_CHECK cllm_status cllm__cutoffs_create(cllm__cutoffs *cutoffs, const size_t *ks, size_t n_ks, size_t n_items,
+                                            cllm_error *err);
 void cllm__cutoffs_free(cllm__cutoffs *cutoffs);
 /* Values of a user: CLLM__METRICS × cutoffs->count, metric by metric. */
 static inline size_t cllm__cutoffs_values(const cllm__cutoffs *cutoffs) {
@@ -57,9 +58,10 @@ static inline size_t cllm__cutoffs_values(const cllm__cutoffs *cutoffs) {
 /* Where metric@k stands among them, or SIZE_MAX if k is not a cut-off. */
 size_t cllm__cutoffs_index(const cllm__cutoffs *cutoffs, cllm__metric metric, size_t k);
 
-/* All metrics of one user. hits[r] (r < n_ranked ≤ depth) says whether the item at rank r + 1 is a target; a list shorter than k
- * has no hit beyond its end. n_targets ≥ 1. `values` has room for cllm__cutoffs_values(). */
-void cllm__metrics_user(const cllm__cutoffs *cutoffs, const unsigned char *hits, size_t n_ranked, size_t n_targets, double *values);
+/* All metrics of one user. hits[r] (r < n_ranked ≤ depth) says whether the item at rank r + 1 is a target; a list shorter
+ * than k has no hit beyond its end. n_targets ≥ 1. `values` has room for cllm__cutoffs_values(). */
+void cllm__metrics_user(const cllm__cutoffs *cutoffs, const unsigned char *hits, size_t n_ranked, size_t n_targets,
+                        double *values);
 
 /* A sum of metrics, as early stopping watches it: "recall_capped@20+recall_capped@40+ndcg@100". */
 enum { CLLM__MONITOR_MAX = 8 };

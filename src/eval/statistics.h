@@ -25,12 +25,13 @@ CLLM_CHECK cllm_status cllm__bootstrap(cllm__pool *pool, const float *values, si
 typedef struct cllm__paired_test {
     double difference;       /* mean of a − b */
     cllm__interval interval; /* 95 %, paired bootstrap */
-    double p;                /* two-sided, from the same resamples: 2·min(P(d* ≤ 0), P(d* ≥ 0)), with one round added to each */
-    double p_permutation;    /* two-sided, signs of the differences flipped at random */
+    double p; /* two-sided, from the same resamples: 2·min(P(d* ≤ 0), P(d* ≥ 0)), with one round added to each */
+    double p_permutation; /* two-sided, signs of the differences flipped at random */
 } cllm__paired_test;
 
 /* Compares a[u × stride_a] with b[u × stride_b] over the same users u < n_users (n_users ≥ 1). Equal values give p = 1. */
 CLLM_CHECK cllm_status cllm__compare(cllm__pool *pool, const float *a, size_t stride_a, const float *b, size_t stride_b,
-                                     size_t n_users, size_t rounds, uint64_t seed, cllm__paired_test *test, cllm_error *err);
+                                     size_t n_users, size_t rounds, uint64_t seed, cllm__paired_test *test,
+                                     cllm_error *err);
 
 #endif

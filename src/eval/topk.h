@@ -14,8 +14,8 @@
 /* A random order of the items, for ties: the item with the lower key comes first. Immutable, shared by threads. */
 typedef struct cllm__ties {
     size_t n_items;
-    uint32_t *key;  /* [n_items] a permutation of 0 … n_items − 1 */
-    int32_t *item;  /* [n_items] its inverse */
+    uint32_t *key; /* [n_items] a permutation of 0 … n_items − 1 */
+    int32_t *item; /* [n_items] its inverse */
 } cllm__ties;
 CLLM_CHECK cllm_status cllm__ties_create(cllm__ties *ties, size_t n_items, uint64_t seed, cllm_error *err);
 void cllm__ties_free(cllm__ties *ties);
@@ -26,5 +26,10 @@ void cllm__ties_free(cllm__ties *ties);
  * CLLM_ERR_FAILED for a score that is NaN or +inf: the message names the item. */
 CLLM_CHECK cllm_status cllm__topk(const cllm__ties *ties, const float *scores, size_t k, uint64_t *scratch, int32_t *items,
                                   float *values, size_t *count, cllm_error *err);
+
+/* The same over a list: scores[c] belongs to the item candidates[c], c < n; candidates are distinct. */
+CLLM_CHECK cllm_status cllm__topk_among(const cllm__ties *ties, const int32_t *candidates, const float *scores, size_t n,
+                                        size_t k, uint64_t *scratch, int32_t *items, float *values, size_t *count,
+                                        cllm_error *err);
 
 #endif

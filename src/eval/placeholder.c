@@ -1,2 +1,0 @@
-/* The version of this layer. Placeholder until its first file lands. */
-typedef int cllm__eval_layer;
