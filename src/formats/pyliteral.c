@@ -191,7 +191,7 @@ static cllm_status read_number(parser *p, struct json_object **out) {
     if (n > 1 && text[n - 1] == 'L') n--;
     text[n] = '\0';
     bool digit = n > 0 && ((text[0] >= '0' && text[0] <= '9') || (text[0] == '-' && text[1] >= '0' && text[1] <= '9'));
-    if (!digit) return fail_at(p, begin, "a value is expected here");
+    if (!digit || strspn(text, "0123456789.eE+-") != n) return fail_at(p, begin, "a value is expected here");
     enum json_tokener_error problem;
     struct json_object *value = json_tokener_parse_verbose(text, &problem);
     if (value == NULL) return fail_at(p, begin, "this is not a number");

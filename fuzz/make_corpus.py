@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Writes the seeds in fuzz/corpus for the parsers of src/formats. Standard library only; all contents are made up here."""
+import gzip
+import io
+import json
+import lzma
+import pathlib
+import shutil
+import struct
+import subprocess
+import zipfile
+
+ROOT = pathlib.Path(__file__).parent / "corpus"
+
+
+def seeds(parser, **files):
+    folder = ROOT / parser
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def safetensors(header, data, pad=0):
+    text = (header if isinstance(header, str) else json.dumps(header)).encode() + b" " * pad
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def tensor(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def npy(descr, shape, data, version=1, fortran=False):
+    text = f"{{'descr': {descr!r}, 'fortran_order': {fortran}, 'shape': {shape!r}, }}\n".encode()
+    length = struct.pack("<H", len(text)) if version == 1 else struct.pack("<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text + data
+
+
+def npz(members, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name + ".npy"), data, compress_type=method)
+    return out.getvalue()
+
+
+def csr(method=zipfile.ZIP_STORED, fmt=b"csr"):
+    return npz({
+        "indices": npy("<i4", (3,), struct.pack("<3i", 0, 2, 1)),
+        "indptr": npy("<i4", (3,), struct.pack("<3i", 0, 2, 3)),
+        "format": npy("|S3", (), fmt),
+        "shape": npy("<i8", (2,), struct.pack("<2q", 2, 3)),
+        "data": npy("<f4", (3,), struct.pack("<3f", 1, 0, 5)),
+    }, method)
+
+
+LINES = "user\titem\tstars\nann\tkettle\t5\nbob\tlamp, \"old\"\t4\r\n\nann\tlamp\t3"
+zstd = lambda data: subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+plain = LINES.encode()
+bzip = gzip.compress(plain, mtime=0)
+
+seeds("utf8", ascii="plain text, longer than eight bytes", mixed="a é € 😀 \0 z", bad=b"ok \xc3\x28 \xed\xa0\x80 \xf4\x90\x80\x80 \xc0\x80")
+seeds("html",
+      entities="salt &amp; pepper &lt;3 &#39;x&#x27; &nbsp;&eacute; &unknown; &#0; &#150; &#xD800; &#99999999; &amp",
+      tags="one<br/>two <b>three</b> <!-- four --> <a href='x>y'>five</a> 3 < 4 <3 <sigh> <p",
+      open="<!-- never closed <br", quote="<a title=\"open > here")
+seeds("stream", plain=b"\x00" + plain, bom=b"\x00\xef\xbb\xbf" + plain, latin=b"\x01caf\xe9\nna\xefve", bytes=b"\x02\xff\xfe\x00\n\x80",
+      gzip=b"\x00" + bzip, gzip_members=b"\x80" + bzip + bzip + b"\0" * 8, zstd=b"\x00" + zstd(plain) + zstd(b"more"),
+      xz=b"\x00" + lzma.compress(plain), limit=b"\x80" + b"short\n" + b"long" * 20 + b"\nshort")
+seeds("delimited", tsv=b"\x00" + plain, csv=b"\x02user,item,title\n1,2,\"a \"\"b\"\"\nc, d\"\n3,4,\n",
+      colons=b"\x23" + b"1::10::5::978300760\n1::20::3::978302109", hash=b"\x41# user\titem\n1\t2\n3\n", open=b"\x02a,\"b\nc",
+      semicolons=b"\x00user;price\na;3,5\nb;4,5\n")
+seeds("record", json='{"user": "u1", "stars": 5.0, "text": "caf\\u00e9 \\ud83d\\ude00 \\ud83d", "votes": [0, 1], "x": null, "y": NaN}',
+      python="{'asin': 'B1', u'title': u'caf\\xe9', \"b\": 'it\\'s \\xc3\\xa9 \\xe9' 'joined', 'n': [1, 2L, -3.5e2, (None, True, False)], 'd': {}}",
+      deep='{"a":' * 33 + "1" + "}" * 33, pydeep="{'a':" * 33 + "1" + "}" * 33, cut='{"a": [1, 2', pycut="{'a': 'b",
+      nul='{"a": "\\u0000", "b": 1e999}')
+seeds("safetensors",
+      two=safetensors({"__metadata__": {"format": "pt"}, "a": tensor("F32", [2, 2], 0, 16), "b": tensor("BF16", [3], 16, 22)}, bytes(range(22))),
+      kinds=safetensors({"d": tensor("F64", [1], 0, 8), "h": tensor("F16", [2], 8, 12), "i": tensor("I64", [], 12, 20), "e": tensor("U8", [0, 9], 20, 20)},
+                        bytes(range(20)), 3),
+      twice=safetensors('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"),
+      overlap=safetensors({"a": tensor("U8", [4], 0, 4), "b": tensor("U8", [4], 2, 6)}, bytes(6)),
+      unknown=safetensors({"a": tensor("F8_E4M3", [4], 0, 4)}, bytes(4)), empty=safetensors({}, b""))
+seeds("npz", csr=csr(), deflated=csr(zipfile.ZIP_DEFLATED), csc=csr(fmt=b"csc"),
+      arrays=npz({"v2": npy("<f8", (2,), struct.pack("<2d", 1, 2), 2), "v3": npy("<U2", (2,), "abc\0".encode("utf-32-le"), 3),
+                  "f": npy("<f4", (1, 2), bytes(8), 1, True), "o": npy("|O", (1,), b"x"), "b": npy("|b1", (0,), b"")}))
