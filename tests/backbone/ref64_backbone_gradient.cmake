@@ -1,0 +1,4 @@
+# The operations that the test puts mutants in the place of.
+foreach(operation gemm_frozen layernorm_backward gelu_backward attention_backward axpy dropout)
+  target_link_options(${target} PRIVATE -Wl,--wrap=cllm__${operation})
+endforeach()
