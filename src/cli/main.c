@@ -6,6 +6,8 @@ const command COMMANDS[] = {
     {"prepare", "read reviews or interactions, filter, split: makes a data set folder", cmd_prepare},
     {"inspect", "show the summary of a data set or run folder", cmd_inspect},
     {"train", "train CLLM4Rec on a data set: makes a run folder", cmd_train},
+    {"eval", "rank all items for held-out rows, beside simple baselines", cmd_eval},
+    {"recommend", "the best items for a user, a file of users, or a bare history", cmd_recommend},
     {NULL, NULL, NULL},
 };
 

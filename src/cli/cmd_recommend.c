@@ -1,0 +1,209 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* Users that are asked for at once when a file of them streams through. */
+enum { CHUNK = 256 };
+
+typedef struct recommending {
+    cllm_session *session;
+    cllm_request request; /* what holds for every user */
+    const char *format;   /* tsv, json or trec */
+    size_t failed;
+    int first_failure;    /* exit code of the first request that failed */
+} recommending;
+
+static void print_answer(const recommending *r, const char *user, const cllm_answer *answer) {
+    if (strcmp(r->format, "json") == 0) {
+        struct json_object *line = json_object_new_object(), *items = json_object_new_array();
+        json_object_object_add(line, "user", user != NULL ? json_object_new_string(user) : NULL);
+        if (answer->status != CLLM_OK) {
+            json_object_object_add(line, "error", json_object_new_string(answer->message));
+        } else {
+            for (size_t i = 0; i < answer->count; i++) {
+                struct json_object *item = json_object_new_object();
+                json_object_object_add(item, "id", json_object_new_string(answer->items[i].item));
+                json_object_object_add(item, "title", json_object_new_string(answer->items[i].title));
+                json_object_object_add(item, "score", json_object_new_double(answer->items[i].score));
+                json_object_array_add(items, item);
+            }
+            json_object_object_add(line, "new_user", json_object_new_boolean(answer->new_user));
+            if (answer->reason[0] != '\0') json_object_object_add(line, "short", json_object_new_string(answer->reason));
+        }
+        json_object_object_add(line, "items", items);
+        puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        json_object_put(line);
+        return;
+    }
+    bool trec = strcmp(r->format, "trec") == 0;
+    const char *name = user != NULL ? user : "history";
+    for (size_t i = 0; i < answer->count; i++) {
+        const cllm_recommendation *item = &answer->items[i];
+        if (trec) printf("%s Q0 %s %zu %.6f cllm4rec\n", name, item->item, i + 1, item->score);
+        else printf("%s\t%s\t%zu\t%.6f\t%s\n", name, item->item, i + 1, item->score, item->title);
+    }
+    if (answer->reason[0] != '\0' && !COMMON.quiet) fprintf(stderr, "%s: %s\n", name, answer->reason);
+}
+
+static int answer(recommending *r, const cllm_request *requests, size_t count) {
+    cllm_answer answers[CHUNK];
+    cllm_error err = {0};
+    if (cllm_recommend(r->session, requests, count, answers, &err) != CLLM_OK) return console_fail("recommend", &err);
+    for (size_t i = 0; i < count; i++) {
+        print_answer(r, requests[i].user, &answers[i]);
+        if (answers[i].status != CLLM_OK) {
+            if (r->failed++ == 0) r->first_failure = cllm_status_exit_code(answers[i].status);
+            console_fail_text("recommend", 0, "%s", answers[i].message);
+        }
+        cllm_answer_free(&answers[i]);
+    }
+    return 0;
+}
+
+/* One user a line, streamed: memory does not grow with the file. */
+static int answer_file(recommending *r, const char *path) {
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    if (file == NULL) return console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s'", path);
+    cllm_request requests[CHUNK];
+    char *lines[CHUNK] = {NULL};
+    size_t capacity[CHUNK] = {0}, count = 0;
+    int code = 0;
+    for (bool more = true; more && code == 0;) {
+        ssize_t length = getline(&lines[count], &capacity[count], file);
+        more = length >= 0;
+        if (more) {
+            while (length > 0 && (lines[count][length - 1] == '\n' || lines[count][length - 1] == '\r')) lines[count][--length] = '\0';
+            if (length == 0) continue;
+            requests[count] = r->request;
+            requests[count].user = lines[count];
+            count++;
+        }
+        if (count == CHUNK || (!more && count > 0)) {
+            code = answer(r, requests, count);
+            count = 0;
+        }
+    }
+    for (size_t i = 0; i < CHUNK; i++) free(lines[i]);
+    if (file != stdin) fclose(file);
+    return code;
+}
+
+/* Cuts "a,b,c" in place. */
+static void split_list(char *text, text_list *list) {
+    for (char *part = strtok(text, ","); part != NULL; part = strtok(NULL, ",")) text_list_add(list, part);
+}
+
+/* "@FILE" (a line each) or "a,b,c" into a list; the text that it points into is returned, to be freed. NULL: cannot be read. */
+static char *read_ids(const char *given, text_list *list) {
+    if (given[0] != '@') {
+        char *copy = strdup(given);
+        if (copy != NULL) split_list(copy, list);
+        return copy;
+    }
+    FILE *file = fopen(given + 1, "r");
+    char *text = NULL;
+    size_t used = 0, capacity = 0;
+    if (file == NULL) return NULL;
+    for (;;) {
+        if (used + 65536 > capacity) {
+            capacity = capacity * 2 + 65536;
+            char *bigger = realloc(text, capacity + 1);
+            if (bigger == NULL) abort();
+            text = bigger;
+        }
+        size_t n = fread(text + used, 1, 65536, file);
+        if (n == 0) break;
+        used += n;
+    }
+    fclose(file);
+    text[used] = '\0';
+    for (char *part = strtok(text, "\r\n"); part != NULL; part = strtok(NULL, "\r\n")) text_list_add(list, part);
+    return text;
+}
+
+int cmd_recommend(int argc, char **argv) {
+    const char *user = NULL, *users_file = NULL, *history = NULL, *deny = NULL, *allow = NULL, *where = NULL, *data = NULL, *dtype = NULL;
+    const char *format = "tsv";
+    size_t k = 10;
+    int threads = 0;
+    bool include_seen = false;
+    const option_spec specs[] = {
+        {"user", 'u', OPTION_TEXT, &user, "ID", "a user of the data"},
+        {"users-file", 0, OPTION_TEXT, &users_file, "FILE", "one user a line, streamed; - is stdin"},
+        {"history", 0, OPTION_TEXT, &history, "LIST", "items a,b,c that somebody has had, oldest first; or @FILE"},
+        {"top", 'k', OPTION_COUNT, &k, "N", "how many items (10)"},
+        {"include-seen", 0, OPTION_FLAG, &include_seen, NULL, "also items that the user has had"},
+        {"deny", 0, OPTION_TEXT, &deny, "LIST", "items that must not come; or @FILE"},
+        {"allow", 0, OPTION_TEXT, &allow, "LIST", "only these items; or @FILE"},
+        {"where", 0, OPTION_TEXT, &where, "FIELD=VALUE", "only items with this category or brand"},
+        {"format", 0, OPTION_TEXT, &format, "NAME", "tsv (user, item, rank, score, title), json (lines) or trec"},
+        {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
+        {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "of matrix products (default: the run's)"},
+        {"threads", 't', OPTION_INT, &threads, "N", "default: all that this process may use"},
+        COMMON_OPTIONS,
+    };
+    const usage use = {
+        .synopsis = "recommend RUN (--user ID | --users-file FILE | --history LIST) [options]",
+        .about = "The k items that the model finds most likely next. A score is the natural logarithm of the model's probability for the\n"
+                 "item among all items. What the user has had, in any split, stands in the prompt and is not recommended again.",
+        .examples = "  cllm4rec recommend runs/beauty --user A1YJEY40YUW4SE -k 20\n"
+                    "  cllm4rec recommend runs/beauty --history B00021DVCQ,B00027DDOQ --where category=Makeup --json\n"
+                    "  cllm4rec recommend runs/beauty --users-file users.txt --format trec > run.trec\n",
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    text_list arguments, history_ids = {0}, deny_ids = {0}, allow_ids = {0};
+    int code = options_parse(argc, argv, &use, specs, sizeof specs / sizeof specs[0], &arguments);
+    if (code >= 0) return code;
+    const char *run = arguments.values[0];
+    text_list_free(&arguments);
+    const int wrong = cllm_status_exit_code(CLLM_ERR_USAGE);
+    if (COMMON.json) format = "json";
+    if (strcmp(format, "tsv") != 0 && strcmp(format, "json") != 0 && strcmp(format, "trec") != 0) {
+        return console_fail_text(argv[0], wrong, "--format '%s': give tsv, json or trec", format);
+    }
+    if (user == NULL && users_file == NULL && history == NULL) return console_fail_text(argv[0], wrong, "give --user, --users-file or --history");
+    if (user != NULL && users_file != NULL) return console_fail_text(argv[0], wrong, "give --user or --users-file, not both");
+
+    char *kept[3] = {NULL}, field[32] = "";
+    const char *const given[3] = {history, deny, allow};
+    text_list *const lists[3] = {&history_ids, &deny_ids, &allow_ids};
+    for (size_t i = 0; i < 3; i++) {
+        if (given[i] != NULL && (kept[i] = read_ids(given[i], lists[i])) == NULL) {
+            return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot read '%s'", given[i]);
+        }
+    }
+    recommending r = {.format = format};
+    r.request = (cllm_request){.user = user, .history = history_ids.values, .n_history = history_ids.count, .k = k,
+                               .include_seen = include_seen, .deny = deny_ids.values, .n_deny = deny_ids.count,
+                               .allow = allow != NULL ? (allow_ids.count > 0 ? allow_ids.values : (const char *const[]){NULL}) : NULL,
+                               .n_allow = allow_ids.count};
+    if (where != NULL) {
+        const char *equals = strchr(where, '=');
+        if (equals == NULL || (size_t)(equals - where) >= sizeof field) {
+            return console_fail_text(argv[0], wrong, "--where '%s': give category=NAME or brand=NAME", where);
+        }
+        memcpy(field, where, (size_t)(equals - where));
+        r.request.where_field = field;
+        r.request.where_value = equals + 1;
+    }
+
+    cllm_error err = {0};
+    cllm_model *model;
+    if (cllm_model_open(&model, run, data, dtype, &err) != CLLM_OK) return console_fail(argv[0], &err);
+    if (cllm_session_open(&r.session, model, threads, &err) != CLLM_OK) {
+        cllm_model_close(model);
+        return console_fail(argv[0], &err);
+    }
+    code = users_file != NULL ? answer_file(&r, users_file) : answer(&r, &r.request, 1);
+    cllm_session_close(r.session);
+    cllm_model_close(model);
+    for (size_t i = 0; i < 3; i++) {
+        free(kept[i]);
+        text_list_free(lists[i]);
+    }
+    if (code != 0) return code;
+    /* One request that fails fails the command; of a file of users, those that were answered count. */
+    return users_file == NULL ? r.first_failure : 0;
+}

@@ -1,0 +1,162 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* Settings of the method that have a flag of their own; each becomes "name=value" for the library, which checks it. */
+typedef struct method_flag {
+    const char *name, *argument, *help;
+} method_flag;
+
+static const method_flag METHOD[] = {
+    {"epochs", "W/A/R", "content warm-up / alternation / recommendation (paper: 10/100/150)"},
+    {"lr", "X[/Y/Z]", "learning rates of the three (paper: 1e-3/1e-3/1e-4)"},
+    {"batch", "N", "users or texts in a step (20)"},
+    {"lambda-c", "X", "mutual regularisation (100; faithful: 1, the code's lambda_V)"},
+    {"lambda-l", "X", "prior of the collaborative tokens (0)"},
+    {"reg", "map|code", "the paper's objective, or the authors' program's"},
+    {"target", "hold|all", "recommendation target: the held-out part, or all items"},
+    {"mask-share", "LO[:HI]", "part of a history that is held out in a step (0.2)"},
+    {"predict-first", "0|1", "whether the first main token is predicted (1)"},
+    {"reorder", "0|1", "new item order in every epoch (1)"},
+    {"dropout", "P", "in the frozen backbone (0)"},
+    {"content", "0|1", "0: no content model and no mutual regularisation"},
+    {"content-share", "X", "the part of the texts that a content epoch visits (1)"},
+    {"max-text-tokens", "N", "longer texts are cut (128)"},
+    {"patience", "N", "rec epochs without improvement before stopping (10)"},
+    {"monitor", "METRICS", "what decides, e.g. ndcg@100 or recall@20+ndcg@10"},
+    {"seed", "N", "of everything random (1)"},
+    {"shuffle-texts", "0|1", "control experiment: texts are dealt to other users and items"},
+    {"checkpoint-seconds", "N", "time between checkpoints (120)"},
+};
+enum { METHODS = sizeof METHOD / sizeof METHOD[0] };
+
+static void print_plan(FILE *to, struct json_object *plan) {
+    char a[32], b[32];
+    fprintf(to, "%-14s %8s %12s %16s %14s\n", "phase", "epochs", "examples", "tokens/epoch", "time/epoch");
+    struct json_object *phases = json_at(plan, "phases");
+    if (phases != NULL) {
+        json_object_object_foreach(phases, name, phase) {
+            fprintf(to, "%-14s %8.0f %12.0f %16.0f %14s\n", name, json_number_at(phase, "epochs", 0), json_number_at(phase, "examples", 0),
+                    json_number_at(phase, "tokens_per_epoch", 0), console_duration(json_number_at(phase, "seconds_per_epoch", 0), a, sizeof a));
+        }
+    }
+    fprintf(to, "validation     %s\n", console_duration(json_number_at(plan, "validation_seconds", 0), b, sizeof b));
+    fprintf(to, "in all         %s, %.4g tokens, %.4g FLOPs, %.0f MB\n", console_duration(json_number_at(plan, "seconds", 0), a, sizeof a),
+            json_number_at(plan, "tokens", 0), json_number_at(plan, "flops", 0), json_number_at(plan, "memory_bytes", 0) / 1e6);
+}
+
+static void print_result(FILE *to, const char *run, struct json_object *report) {
+    char duration[32];
+    fprintf(to, "%s: trained in %s", run, console_duration(json_number_at(report, "seconds", 0), duration, sizeof duration));
+    double best = json_number_at(report, "best_epoch", 0);
+    if (best > 0) {
+        fprintf(to, "; best validation after rec epoch %.0f: recall_capped@20 %.4f, recall_capped@40 %.4f, ndcg@100 %.4f", best,
+                json_number_at(report, "validation/recall_capped@20", 0), json_number_at(report, "validation/recall_capped@40", 0),
+                json_number_at(report, "validation/ndcg@100", 0));
+    }
+    fprintf(to, "\nnext: cllm4rec eval %s\n", run);
+}
+
+/* The method's flags that were given, and those of --set, as one list of settings; each string is allocated. */
+static void collect_settings(const char *const *values, const text_list *set, text_list *settings) {
+    for (size_t i = 0; i < METHODS; i++) {
+        if (values[i] == NULL) continue;
+        size_t size = strlen(METHOD[i].name) + strlen(values[i]) + 2;
+        char *text = malloc(size);
+        if (text == NULL) abort();
+        snprintf(text, size, "%s=%s", METHOD[i].name, values[i]);
+        text_list_add(settings, text);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        char *text = strdup(set->values[i]);
+        if (text == NULL) abort();
+        text_list_add(settings, text);
+    }
+}
+
+static void free_settings(text_list *settings) {
+    for (size_t i = 0; i < settings->count; i++) free((char *)(uintptr_t)settings->values[i]);
+    text_list_free(settings);
+}
+
+/* The text of a file of templates, or NULL. */
+static char *read_text(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) return NULL;
+    enum { LIMIT = 1 << 20 };
+    char *text = malloc(LIMIT + 1);
+    size_t n = text != NULL ? fread(text, 1, LIMIT, file) : 0;
+    if (text != NULL) text[n] = '\0';
+    fclose(file);
+    return text;
+}
+
+int cmd_train(int argc, char **argv) {
+    cllm_train_options options;
+    cllm_train_options_init(&options);
+    const char *values[METHODS] = {NULL}, *prompts = NULL;
+    text_list set = {0}, arguments = {0}, settings = {0};
+    option_spec specs[METHODS + 24];
+    size_t n = 0;
+    const option_spec first[] = {
+        {"output", 'o', OPTION_TEXT, &options.output, "DIR", "the run folder to make, or with --resume the one to go on with"},
+        {"backbone", 'm', OPTION_TEXT, &options.backbone, "DIR", "a Hugging Face folder (GPT-2); default: made from the data's own texts"},
+        {"preset", 0, OPTION_TEXT, &options.preset, "NAME", "paper (default) or faithful (the authors' program, quirks included)"},
+        {"dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16", "of matrix products"},
+        {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
+        {"budget", 0, OPTION_TIME, &options.budget_seconds, "TIME", "shorten the schedule to fit, e.g. 30m"},
+        {"dry-run", 0, OPTION_FLAG, &options.dry_run, NULL, "predict tokens, FLOPs, memory and time; train nothing"},
+        {"resume", 0, OPTION_FLAG, &options.resume, NULL, "go on from the last checkpoint, to the same bits"},
+        {"final", 0, OPTION_FLAG, &options.final, NULL, "afterwards fit once more on all rows, for use rather than measurement"},
+        {"force", 'f', OPTION_FLAG, &options.force, NULL, "replace an existing run"},
+        {"prompts", 0, OPTION_TEXT, &prompts, "FILE", "JSON object of templates that replace the default ones"},
+        {NULL, 0, OPTION_GROUP, NULL, NULL, "The method (default: the preset's)"},
+    };
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) specs[n++] = first[i];
+    for (size_t i = 0; i < METHODS; i++) {
+        specs[n++] = (option_spec){METHOD[i].name, 0, OPTION_TEXT, (void *)&values[i], METHOD[i].argument, METHOD[i].help};
+    }
+    specs[n++] = (option_spec){"set", 0, OPTION_LIST, &set, "NAME=VALUE", "any setting, as run.json lists them"};
+    const option_spec last[] = {COMMON_OPTIONS};
+    for (size_t i = 0; i < sizeof last / sizeof last[0]; i++) specs[n++] = last[i];
+    const usage use = {
+        .synopsis = "train DATA -o RUN [options]      or: train --resume -o RUN",
+        .about = "Trains CLLM4Rec on a data set folder: content warm-up, alternation with mutual regularisation, recommendation.\n"
+                 "Ctrl-C writes a checkpoint; --resume goes on to the same bits.",
+        .examples = "  cllm4rec train data/beauty -o runs/beauty --budget 30m\n"
+                    "  cllm4rec train data/beauty -o runs/beauty --backbone gpt2 --dtype bf16 --dry-run\n",
+        .min_arguments = 0,
+        .max_arguments = 1,
+    };
+    int code = options_parse(argc, argv, &use, specs, n, &arguments);
+    if (code >= 0) return code;
+    if (arguments.count > 0) options.dataset = arguments.values[0];
+    char *templates = NULL;
+    if (prompts != NULL && (templates = read_text(prompts)) == NULL) {
+        return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "cannot read the templates in '%s'", prompts);
+    }
+    collect_settings(values, &set, &settings);
+    options.prompts = templates;
+    options.settings = settings.values;
+    options.n_settings = settings.count;
+    options.host = console_host();
+
+    cllm_error err = {0};
+    char *json = NULL;
+    cllm_status status = cllm_train(&options, &json, &err);
+    free(templates);
+    free_settings(&settings);
+    text_list_free(&set);
+    text_list_free(&arguments);
+    if (status != CLLM_OK) return console_fail(argv[0], &err);
+    console_json(json);
+    struct json_object *report = json_tokener_parse(json);
+    if (!COMMON.quiet) {
+        if (options.dry_run) print_plan(console_report(), report);
+        else print_result(console_report(), options.output, report);
+    }
+    json_object_put(report);
+    cllm_text_free(json);
+    return 0;
+}
