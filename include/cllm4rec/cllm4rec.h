@@ -107,6 +107,7 @@ typedef struct cllm_prepare_options {
     size_t n_inputs;
     const char *valid, *test;    /* for CLLM_SPLIT_FILES, may be NULL */
     const char *items, *users;   /* files with item and user fields, may be NULL; `items` fixes the item universe */
+    bool only_seen_items;        /* leave out the items of `items` (or of a matrix) that no kept row has */
     const char *texts;           /* reviews in a file of their own: user, item, text (TSV or JSON lines); may be NULL */
     const char *output;          /* the data set folder */
     bool force;                  /* replace an existing one */
