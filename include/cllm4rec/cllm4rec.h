@@ -276,6 +276,10 @@ CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **j
 CLLM_API CLLM_CHECK cllm_status cllm_bench(const char *backbone, const char *dtype, int threads, const cllm_host *host, char **json,
                                            cllm_error *err);
 
+/* Writes the built-in shop into a folder: reviews.jsonl (Amazon's layout), items.tsv (title, brand, categories, description),
+ * users.tsv (biography). People have planted tastes which purchases and words follow. A function of the sizes and the seed. */
+CLLM_API CLLM_CHECK cllm_status cllm_demo_shop(const char *folder, size_t users, size_t items, uint64_t seed, cllm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

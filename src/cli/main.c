@@ -3,6 +3,7 @@
 #include "cli.h"
 
 const command COMMANDS[] = {
+    {"demo", "everything below on a built-in shop, in about two minutes", cmd_demo},
     {"prepare", "read reviews or interactions, filter, split: makes a data set folder", cmd_prepare},
     {"inspect", "show the summary of a data set or run folder", cmd_inspect},
     {"train", "train CLLM4Rec on a data set: makes a run folder", cmd_train},
