@@ -112,7 +112,7 @@ static cllm_status visit(void *context, const cllm__eval_user *user, cllm_error 
     json_object_object_add(line, "items", items);
     json_object_object_add(line, "scores", scores);
     char *text;
-    CLLM_TRY(cllm__json_text(line, &text, err));
+    CLLM_TRY(cllm__json_to_text(line, &text, err));
     e->options->per_user(e->options->host.user, text);
     cllm_text_free(text);
     return CLLM_OK;
@@ -159,5 +159,5 @@ cllm_status cllm_evaluate(const cllm_evaluate_options *options, char **report_js
         return status;
     }
     json_object_object_add(report, "seconds", json_object_new_double(cllm__now() - began));
-    return cllm__json_text(report, report_json, err);
+    return cllm__json_to_text(report, report_json, err);
 }

@@ -11,7 +11,7 @@ enum { JSON_LIMIT = 64 << 20 };
 
 /* ---- JSON ---- */
 
-cllm_status cllm__json_text(struct json_object *object, char **text, cllm_error *err) {
+cllm_status cllm__json_to_text(struct json_object *object, char **text, cllm_error *err) {
     const char *made = object == NULL ? NULL : json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     char *copy = made == NULL ? NULL : cllm__strdup(made);
     json_object_put(object);

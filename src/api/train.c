@@ -510,7 +510,7 @@ cllm_status cllm_train(const cllm_train_options *options, char **report, cllm_er
         if (status == CLLM_ERR_INTERRUPTED) cllm__error_prefix(err, "a checkpoint was written; go on with: cllm4rec train --resume -o %s", options->output);
         if (status == CLLM_OK) json = report_json(&t);
     }
-    if (status == CLLM_OK && report != NULL) status = cllm__json_text(json, report, err);
+    if (status == CLLM_OK && report != NULL) status = cllm__json_to_text(json, report, err);
     else json_object_put(json);
     training_free(&t);
     return status;
@@ -528,5 +528,5 @@ cllm_status cllm_train_presets(char **json, cllm_error *err) {
         }
         json_object_object_add(object, names[i], cllm__config_to_json(&config));
     }
-    return cllm__json_text(object, json, err);
+    return cllm__json_to_text(object, json, err);
 }

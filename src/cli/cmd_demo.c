@@ -31,8 +31,8 @@ static bool make_paths(paths *p, const char *folder) {
     return n > 0 && (size_t)n < sizeof p->shop;
 }
 
-static void step(FILE *to, int number, const char *command) {
-    fprintf(to, "\n== %d. %s\n", number, command);
+static void step(FILE *to, int number, const char *title) {
+    fprintf(to, "\n== %d. %s\n", number, title);
     fflush(to);
 }
 
@@ -64,7 +64,7 @@ static cllm_status recommend(FILE *to, const char *run, cllm_error *err) {
 
 static cllm_status run_demo(FILE *to, const char *folder, const paths *p, uint64_t seed, int threads, char **report, cllm_error *err) {
     char *json = NULL;
-    char line[1200];
+    char line[2400];
     cllm_host host = console_host();
     step(to, 1, "a shop with planted tastes");
     cllm_status status = cllm_demo_shop(p->shop, USERS, ITEMS, seed, err);
