@@ -1,6 +1,5 @@
 #include "backbone/checkpoint.h"
 
-#include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,27 +90,28 @@ static cllm_status open_index(cllm__checkpoint *checkpoint, const char *folder, 
     return status;
 }
 
-static bool folder_has(const char *folder, const char *name, char **path) {
-    *path = cllm__path_join(folder, name);
-    if (*path != NULL && cllm__path_exists(*path)) return true;
-    cllm__free(*path);
-    *path = NULL;
-    return false;
+/* The path of a file in the folder, NULL if there is none. */
+static cllm_status find_file(const char *folder, const char *name, char **path, cllm_error *err) {
+    char *joined = cllm__path_join(folder, name);
+    if (joined == NULL) return cllm__fail_nomem(err);
+    *path = cllm__path_exists(joined) ? joined : NULL;
+    if (*path == NULL) cllm__free(joined);
+    return CLLM_OK;
 }
 
 static cllm_status open_weights(cllm__checkpoint *checkpoint, const char *folder, cllm_error *err) {
-    if (folder_has(folder, "model.safetensors", &checkpoint->weights_path))
-        return add_file(checkpoint, checkpoint->weights_path, err);
-    if (folder_has(folder, "model.safetensors.index.json", &checkpoint->weights_path)) return open_index(checkpoint, folder, err);
-    char *pickle;
-    if (folder_has(folder, "pytorch_model.bin", &pickle)) {
-        cllm__free(pickle);
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
-                          "'%s' has its weights in pytorch_model.bin, a Python pickle, which is not read; convert it: python -c \"from "
-                          "transformers import AutoModelForCausalLM as M; M.from_pretrained('%s').save_pretrained('%s')\"",
-                          folder, folder, folder);
-    }
-    return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no model.safetensors", folder);
+    CLLM_TRY(find_file(folder, "model.safetensors", &checkpoint->weights_path, err));
+    if (checkpoint->weights_path != NULL) return add_file(checkpoint, checkpoint->weights_path, err);
+    CLLM_TRY(find_file(folder, "model.safetensors.index.json", &checkpoint->weights_path, err));
+    if (checkpoint->weights_path != NULL) return open_index(checkpoint, folder, err);
+    char *pickle = NULL;
+    CLLM_TRY(find_file(folder, "pytorch_model.bin", &pickle, err));
+    if (pickle == NULL) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no model.safetensors", folder);
+    cllm__free(pickle);
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                      "'%s' has its weights in pytorch_model.bin, a Python pickle, which is not read; convert it: python -c \"from "
+                      "transformers import AutoModelForCausalLM as M; M.from_pretrained('%s').save_pretrained('%s')\"",
+                      folder, folder, folder);
 }
 
 cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err) {
