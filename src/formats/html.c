@@ -182,34 +182,36 @@ static size_t read_tag(const char *s, size_t n, bool *line, limits *known) {
 
 bool cllm__html_clean(char *text, size_t *length) {
     size_t n = *length, from = 0, to = 0;
-    bool changed = false;
+    bool changed = false, broken = false; /* broken: a tag that breaks the line was dropped here */
     limits known = {0};
     while (from < n) {
-        size_t run = from;
-        while (run < n && text[run] != '&' && text[run] != '<') run++;
-        if (run > from) {
-            if (to != from) memmove(text + to, text + from, run - from);
-            to += run - from;
-            from = run;
+        char bytes[4];
+        uint32_t code_point;
+        size_t size, put = 1;
+        bool line;
+        if (text[from] == '<' && (size = read_tag(text + from, n - from, &line, &known)) > 0) {
+            from += size;
+            broken |= line;
+            changed = true;
             continue;
         }
-        uint32_t code_point;
-        size_t size;
-        bool line;
         if (text[from] == '&' && read_entity(text + from, n - from, &code_point, &size)) {
-            char bytes[4];
-            size_t put = cllm__utf8_put(bytes, code_point);
-            memcpy(text + to, bytes, put);
-            to += put;
-            from += size;
+            put = cllm__utf8_put(bytes, code_point);
             changed = true;
-        } else if (text[from] == '<' && (size = read_tag(text + from, n - from, &line, &known)) > 0) {
-            from += size;
-            if (line && to > 0 && !is_space(text[to - 1]) && from < n && !is_space(text[from])) text[to++] = ' ';
-            changed = true;
-        } else {
-            text[to++] = text[from++];
+        } else { /* one byte that begins nothing, and the plain text behind it */
+            bytes[0] = text[from];
+            size = 1;
         }
+        if (broken && to > 0 && !is_space(text[to - 1]) && !is_space(bytes[0])) text[to++] = ' ';
+        broken = false;
+        memcpy(text + to, bytes, put);
+        to += put;
+        from += size;
+        size_t run = from;
+        while (run < n && text[run] != '&' && text[run] != '<') run++;
+        if (to != from) memmove(text + to, text + from, run - from);
+        to += run - from;
+        from = run;
     }
     *length = to;
     return changed;

@@ -175,8 +175,9 @@ static cllm_status byte_order_mark(cllm__stream *s) {
 
 static cllm_status begin(cllm__stream *s, const char *path) {
     CLLM_TRY(open_file(s, path));
-    CLLM_TRY(CLLM_NEW(s->in, CHUNK, &s->failure));
-    if (s->encoding == CLLM_ENCODING_LATIN1) CLLM_TRY(CLLM_NEW(s->raw, CHUNK / 2, &s->failure));
+    s->in = cllm__alloc(CHUNK, 1);
+    s->raw = s->encoding == CLLM_ENCODING_LATIN1 ? cllm__alloc(CHUNK / 2, 1) : NULL;
+    if (s->in == NULL || (s->raw == NULL && s->encoding == CLLM_ENCODING_LATIN1)) return cllm__fail_nomem(&s->failure);
     CLLM_TRY(recognise(s));
     return byte_order_mark(s);
 }
