@@ -68,10 +68,10 @@ typedef struct cllm__baselines {
 /* Makes the baselines, with parameters chosen on an inner split of the training rows: 10 % of each user's rows (rounded up or
  * down at random, so that it is 10 % in the mean; never a user's last row) are held out, and recall_capped@20 +
  * recall_capped@40 + ndcg@100 on them decides. The grids:
- *     itemknn   neighbours 20, 100, 500 or all × shrinkage 0, 10, 100
+ *     itemknn   neighbours 20, 100, 500 × shrinkage 0, 10, 100, 1000
  *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
  * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are
- * taken (all neighbours without shrinkage; λ = 200).
+ * taken (500 neighbours, shrinkage 10; λ = 200).
  *
  * EASE that needs more memory than allowed is an error if the list names it; under the default list it is left out with a
  * warning. A cache that cannot be read or written costs a warning only. CLLM_ERR_USAGE for an unknown name. */

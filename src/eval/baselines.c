@@ -17,8 +17,8 @@ enum { MIN_TARGETS = 20, LAMBDA_DOWN = 6, LAMBDA_UP = 8, CACHE_BYTES = 1 << 16 }
 
 static const char g_format[] = "cllm4rec baselines 1";
 static const double g_lambda = 200;
-static const size_t g_neighbours[] = {20, 100, 500, 0};
-static const double g_shrinkage[] = {0, 10, 100};
+static const size_t g_neighbours[] = {20, 100, 500};
+static const double g_shrinkage[] = {0, 10, 100, 1000};
 
 /* What is tuned, and whether it is known yet. */
 typedef struct parameters {
@@ -317,7 +317,7 @@ cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interaction
                   "ease is left out: on %zu items it needs %.2f GB of memory, and %.2f GB are allowed", train->n_items,
                   (double)cllm__ease_memory(train->n_items) / 1e9, (double)limit / 1e9);
     }
-    parameters p = {.lambda = g_lambda};
+    parameters p = {.itemknn = {500, 10}, .lambda = g_lambda};
     bool itemknn = wanted(kinds, count, ITEMKNN), ease = wanted(kinds, count, EASE);
     if (itemknn || ease) read_cache(&p, options);
     if ((itemknn && !p.has_itemknn) || (ease && !p.has_ease)) {
