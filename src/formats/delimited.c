@@ -163,7 +163,7 @@ static size_t count_fields(const char *separator, const char *text, size_t lengt
 }
 
 static cllm_status choose_separator(cllm__delimited *r, cllm_error *err) {
-    static const char *const candidates[] = {"\t", "::", ",", ";", "|"};
+    static const char *const candidates[] = {"\t", "::", ";", ",", "|"};
     const char *text;
     size_t length;
     CLLM_TRY(cllm__stream_peek(r->stream, SAMPLE_BYTES, &text, &length, err));
@@ -184,7 +184,8 @@ static cllm_status choose_separator(cllm__delimited *r, cllm_error *err) {
         }
         if (fields < 2) continue;
         double score = (double)agreeing / (double)records;
-        /* Tabs and :: hardly stand in texts, so they win a tie; of the others the one that makes more fields. */
+        /* Tabs and :: hardly stand in texts, so they win a tie; of the others the one that makes more fields, and a semicolon
+         * before the comma, which may be a decimal one. */
         if (score > best_score || (score == best_score && best > 1 && fields > best_fields)) {
             best = c;
             best_score = score;

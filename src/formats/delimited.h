@@ -24,7 +24,7 @@ typedef enum cllm__header_mode { CLLM_HEADER_AUTO, CLLM_HEADER_YES, CLLM_HEADER_
 enum { CLLM_QUOTE_BY_FORMAT = -1, CLLM_QUOTE_NONE = 0 }; /* or the character */
 
 typedef struct cllm__delimited_options {
-    const char *separator; /* "\t", ",", ";", "|", "::", " ", …; NULL: chosen by content among tab :: , ; | */
+    const char *separator; /* "\t", ",", ";", "|", "::", " ", …; NULL: chosen by content among tab :: ; , | */
     int quote;             /* CLLM_QUOTE_BY_FORMAT, CLLM_QUOTE_NONE or an ASCII character */
     cllm__header_mode header;
     /* With CLLM_HEADER_AUTO the first record is a header if it begins with '#' or if one of its fields is one of these

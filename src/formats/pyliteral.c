@@ -183,6 +183,25 @@ static cllm_status read_string(parser *p, struct json_object **out) {
 
 /* ---- Values ---- */
 
+static const char *skip_digits(const char *s) {
+    while (*s >= '0' && *s <= '9') s++;
+    return s;
+}
+
+static bool is_number(const char *s) {
+    if (*s == '-') s++;
+    const char *end = skip_digits(s);
+    if (end == s) return false;
+    s = *end == '.' ? skip_digits(end + 1) : end;
+    if (*s == 'e' || *s == 'E') {
+        s += s[1] == '+' || s[1] == '-' ? 2 : 1;
+        end = skip_digits(s);
+        if (end == s) return false;
+        s = end;
+    }
+    return *s == '\0';
+}
+
 /* Python writes numbers as JSON does, but for the L of Python 2's long integers. json-c reads them in any locale. */
 static cllm_status read_number(parser *p, struct json_object **out) {
     char text[64];
@@ -190,8 +209,7 @@ static cllm_status read_number(parser *p, struct json_object **out) {
     while (n + 1 < sizeof text && (is_word(look(p)) || is_one_of(look(p), "+-."))) text[n++] = p->text[p->at++];
     if (n > 1 && text[n - 1] == 'L') n--;
     text[n] = '\0';
-    bool digit = n > 0 && ((text[0] >= '0' && text[0] <= '9') || (text[0] == '-' && text[1] >= '0' && text[1] <= '9'));
-    if (!digit || strspn(text, "0123456789.eE+-") != n) return fail_at(p, begin, "a value is expected here");
+    if (!is_number(text)) return fail_at(p, begin, "a value is expected here");
     enum json_tokener_error problem;
     struct json_object *value = json_tokener_parse_verbose(text, &problem);
     if (value == NULL) return fail_at(p, begin, "this is not a number");

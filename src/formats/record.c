@@ -87,8 +87,7 @@ static cllm_status parse_json(cllm__record_parser *parser, const char *text, siz
     if (problem == json_tokener_continue) {
         bool begun = skip_space(text, length, 0) < length;
         return cllm__fail(err, CLLM_ERR_DATA, "column %zu: %s", rest + 1,
-            rest < length ? "this is not JSON (a NUL byte)"
-            : begun ? "the line ends inside the JSON object" : "a JSON object ({…}) is expected here");
+            begun ? "the line ends inside the JSON object" : "a JSON object ({…}) is expected here");
     }
     if (rest < length || !json_object_is_type(value, json_type_object)) {
         json_object_put(value);

@@ -107,7 +107,7 @@ static void test_encodings(void **state) {
     next_is(s, "\xEF\xBB\xBF", 2); /* only at the beginning */
     cllm__stream_close(s);
 
-    s = open_text("ok\ncaf\xE9!\nok", 12, CLLM_ENCODING_UTF8);
+    s = open_text("ok\ncaf\xE9!\nok", 11, CLLM_ENCODING_UTF8);
     char *line = NULL;
     size_t length;
     next_is(s, "ok", 1);
