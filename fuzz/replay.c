@@ -37,7 +37,7 @@ static void replay(const char *path) {
         uint64_t random = next_random(&state);
         size_t at = (size_t)((random >> 16) % size);
         uint8_t old = data[at];
-        data[at] = (random & 1) != 0 ? (uint8_t)(old ^ 1u << (random >> 8 & 7)) : (uint8_t)(random >> 8);
+        data[at] = (uint8_t)((random & 1) != 0 ? old ^ 1u << (random >> 8 & 7) : random >> 8);
         run(data, size);
         data[at] = old;
     }
