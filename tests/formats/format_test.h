@@ -54,6 +54,14 @@ static inline const char *put_text(const char *name, const char *text) {
     return put_file(name, text, strlen(text));
 }
 
+/* Where a file shall be kept for another program to look at: in the folder that the environment's KEEP names, else NULL. */
+static inline const char *keep_path(const char *name) {
+    static char path[512];
+    if (getenv("KEEP") == NULL) return NULL;
+    snprintf(path, sizeof path, "%s/%s", getenv("KEEP"), name);
+    return path;
+}
+
 /* The n-th operation of the kind fails with the given errno. */
 typedef struct injection {
     cllm__io_op op;
