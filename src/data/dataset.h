@@ -13,14 +13,14 @@
 typedef enum cllm__split { CLLM__TRAIN = 0, CLLM__VALID = 1, CLLM__TEST = 2 } cllm__split;
 enum { CLLM__SPLITS = 3 };
 
-/* Interactions of one split, by user. Within a user the items stand in time order, ties and rows without a time in the order
- * of the input. */
+/* Interactions of one split, by user. Within a user the items stand in time order, rows without a time first, ties in the
+ * order of the input. No user has an item twice, also not in two splits. */
 typedef struct cllm__interactions {
     size_t n_users, n_items, count;
     const uint64_t *start; /* [n_users + 1] */
     const int32_t *items;  /* [count] */
-    const int64_t *times;  /* [count] seconds since 1970, or NULL where the input has none */
-    const float *ratings;  /* [count], or NULL */
+    const int64_t *times;  /* [count] seconds since 1970, INT64_MIN where a row has none; NULL where no row has one */
+    const float *ratings;  /* [count], NaN where a row has none; NULL where no row has one */
 } cllm__interactions;
 
 static inline size_t cllm__row_count(const cllm__interactions *matrix, size_t user) {
