@@ -1,0 +1,347 @@
+/*
+ * Whole runs on a tiny backbone: the same bits with one thread and two, and when interrupted at any step and resumed; the
+ * backbone untouched; the loss falling.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/host.h"
+#include "base/io.h"
+#include "base/rng.h"
+#include "text/bpe_train.h"
+#include "train/checkpoint.h"
+
+#define OK(call) do { cllm_error error_ = {0}; if ((call) != CLLM_OK) fail_msg("%s: %s", #call, error_.message); } while (0)
+#define ERR (&error_)
+
+enum { USERS = 23, ITEMS = 17, WORDS = 6 };
+
+/* What is learnt from: histories of items of one parity, texts that tell the parity. */
+typedef struct world {
+    cllm__interactions train;
+    uint64_t start[USERS + 1];
+    int32_t items[USERS * ITEMS];
+    cllm__corpus corpus;
+    cllm__tokenizer *tokenizer;
+    cllm__prompts prompts;
+    cllm__backbone *backbone;
+    cllm__pool *pool;
+    char folder[64];
+} world;
+
+static void make_tokenizer(world *w) {
+    cllm__bpe_trainer *trainer;
+    OK(cllm__bpe_trainer_create(&trainer, ERR));
+    const char *text = "odd even plain round sharp soft user has interacted with wrote the following review for";
+    OK(cllm__bpe_trainer_feed(trainer, text, strlen(text), ERR));
+    OK(cllm__bpe_trainer_run(trainer, 300, 0, NULL, &w->tokenizer, ERR));
+    cllm__bpe_trainer_free(trainer);
+    OK(cllm__prompts_compile(&w->prompts, w->tokenizer, NULL, ERR));
+}
+
+static void add_review(world *w, int32_t user, int32_t item) {
+    static const char *const words[2][WORDS] = {{"even", " round", " soft", " plain", " even", " soft"}, {"odd", " sharp", " plain", " odd", " sharp", " odd"}};
+    cllm__corpus *c = &w->corpus;
+    cllm__tokens tokens = {0};
+    for (int i = 0; i < WORDS; i++) OK(cllm__tokenizer_encode(w->tokenizer, words[item % 2][i], strlen(words[item % 2][i]), &tokens, ERR));
+    size_t d = c->count++;
+    c->kinds[d] = CLLM__TEXT_REVIEW;
+    c->users[d] = user;
+    c->items[d] = item;
+    c->start[d] = c->n_tokens;
+    c->length[d] = (uint32_t)tokens.count;
+    memcpy(c->tokens + c->n_tokens, tokens.ids, tokens.count * sizeof *tokens.ids);
+    c->n_tokens += tokens.count;
+    cllm__tokens_free(&tokens);
+}
+
+static void make_data(world *w) {
+    size_t n = 0;
+    cllm__rng rng = cllm__rng_make(3, CLLM_RNG_TEST, 0, 0);
+    cllm__corpus *c = &w->corpus;
+    OK(CLLM_NEW(c->kinds, USERS * ITEMS, ERR));
+    OK(CLLM_NEW(c->users, USERS * ITEMS, ERR));
+    OK(CLLM_NEW(c->items, USERS * ITEMS, ERR));
+    OK(CLLM_NEW(c->start, USERS * ITEMS, ERR));
+    OK(CLLM_NEW(c->length, USERS * ITEMS, ERR));
+    OK(CLLM_NEW(c->tokens, USERS * ITEMS * 64, ERR));
+    for (int32_t user = 0; user < USERS; user++) {
+        w->start[user] = n;
+        for (int32_t item = user % 2; item < ITEMS - 1; item += 2) { /* the last item is cold */
+            if (user != 5 && cllm__rng_uniform(&rng) < 0.4) continue;
+            if (user == 7) continue; /* a user without a history */
+            w->items[n++] = item;
+            add_review(w, user, item);
+        }
+    }
+    w->start[USERS] = n;
+    w->train = (cllm__interactions){.n_users = USERS, .n_items = ITEMS, .count = n, .start = w->start, .items = w->items};
+}
+
+static void open_world(world *w, int threads) {
+    *w = (world){0};
+    snprintf(w->folder, sizeof w->folder, "trainer-%ld", (long)getpid());
+    cllm__remove_tree(w->folder);
+    make_tokenizer(w);
+    make_data(w);
+    OK(cllm__pool_create(&w->pool, threads, ERR));
+    OK(cllm__gpt2_init(w->folder, (cllm__gpt2_shape){.layers = 1, .heads = 2, .width = 16, .vocabulary = cllm__tokenizer_size(w->tokenizer), .context = 64}, 5, ERR));
+    OK(cllm__backbone_open(&w->backbone, w->folder, (cllm__backbone_options){.dtype = CLLM__F32, .training = true, .pool = w->pool}, ERR));
+}
+
+static void close_world(world *w) {
+    cllm__backbone_close(w->backbone);
+    cllm__pool_free(w->pool);
+    cllm__corpus_free(&w->corpus);
+    cllm__prompts_free(&w->prompts);
+    cllm__tokenizer_close(w->tokenizer);
+    cllm__remove_tree(w->folder);
+}
+
+/* ---- A run that may stop after a number of steps ---- */
+
+typedef struct run {
+    cllm__trainer trainer;
+    cllm_host host;
+    char checkpoint[96];
+    int stop_after; /* polls until it is cancelled; < 0: never */
+    int saves;
+    double first_nll, last_nll; /* of collaborative epochs */
+    int validations;
+} run;
+
+static bool cancelled(void *user) {
+    run *r = user;
+    return r->stop_after >= 0 && r->stop_after-- == 0;
+}
+
+static cllm_status save(void *context, cllm_error *err) {
+    run *r = context;
+    r->saves++;
+    return cllm__checkpoint_save(&r->trainer, r->checkpoint, "extra", err);
+}
+
+static cllm_status epoch_done(void *context, const cllm__epoch_report *report, cllm_error *err) {
+    (void)err;
+    run *r = context;
+    if (report->phase == CLLM__PHASE_COLLAB) {
+        if (report->epoch == 0) r->first_nll = report->nll;
+        r->last_nll = report->nll;
+    }
+    return CLLM_OK;
+}
+
+/* A validation that peaks at its third epoch. */
+static cllm_status validate(void *context, const cllm__tables *tables, cllm__validation *result, cllm_error *err) {
+    (void)tables, (void)err;
+    run *r = context;
+    r->validations++;
+    *result = (cllm__validation){.monitor = r->trainer.at.epoch == 2 ? 1 : 0.5};
+    return CLLM_OK;
+}
+
+static cllm__train_config config_of(const char *preset, const char *const *settings) {
+    cllm__train_config config;
+    OK(cllm__train_config_preset(&config, preset, ERR));
+    for (; *settings != NULL; settings++) OK(cllm__train_config_set(&config, *settings, ERR));
+    return config;
+}
+
+static const char *const SHORT[] = {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0", NULL};
+
+static void begin_run(run *r, world *w, const cllm__train_config *config) {
+    *r = (run){.stop_after = -1};
+    snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoint.safetensors", w->folder);
+    r->host = (cllm_host){.cancelled = cancelled, .user = r};
+    cllm__trainer_inputs inputs = {.train = &w->train, .corpus = &w->corpus, .prompts = &w->prompts, .backbone = w->backbone, .dtype = CLLM__F32,
+                                   .pool = w->pool, .host = &r->host, .context = r, .validate = validate, .epoch_done = epoch_done, .save = save};
+    OK(cllm__trainer_create(&r->trainer, config, &inputs, ERR));
+}
+
+/* Hash of all that a run ends in. */
+static uint64_t result_of(run *r) {
+    return cllm__tables_hash(&r->trainer.collab) ^ (cllm__tables_hash(&r->trainer.content) << 1);
+}
+
+static uint64_t whole_run(world *w, const cllm__train_config *config) {
+    run r;
+    begin_run(&r, w, config);
+    OK(cllm__trainer_run(&r.trainer, ERR));
+    uint64_t result = result_of(&r);
+    cllm__trainer_free(&r.trainer);
+    return result;
+}
+
+/* ---- Tests ---- */
+
+static void threads_do_not_change_the_bits(void **state) {
+    (void)state;
+    const char *const presets[] = {"paper", "faithful"};
+    for (size_t p = 0; p < 2; p++) {
+        cllm__train_config config = config_of(presets[p], SHORT);
+        uint64_t results[2];
+        for (int threads = 1; threads <= 2; threads++) {
+            world w;
+            open_world(&w, threads);
+            results[threads - 1] = whole_run(&w, &config);
+            close_world(&w);
+        }
+        assert_true(results[0] == results[1]);
+    }
+}
+
+static void interrupted_anywhere_and_resumed_ends_in_the_same_bits(void **state) {
+    (void)state;
+    const char *const presets[] = {"paper", "faithful"};
+    for (size_t p = 0; p < 2; p++) {
+        world w;
+        open_world(&w, 1);
+        cllm__train_config config = config_of(presets[p], SHORT);
+        uint64_t expected = whole_run(&w, &config);
+        int stops = 0;
+        for (int stop = 0;; stop += 3) {
+            run r;
+            begin_run(&r, &w, &config);
+            r.stop_after = stop;
+            cllm_status status = cllm__trainer_run(&r.trainer, NULL);
+            if (status == CLLM_OK) { /* beyond the last step */
+                cllm__trainer_free(&r.trainer);
+                break;
+            }
+            assert_int_equal(status, CLLM_ERR_INTERRUPTED);
+            assert_int_equal(r.saves, 1);
+            cllm__trainer_free(&r.trainer);
+            stops++;
+
+            run again;
+            begin_run(&again, &w, &config);
+            char *extra = NULL;
+            OK(cllm__checkpoint_load(&again.trainer, again.checkpoint, &extra, ERR));
+            assert_string_equal(extra, "extra");
+            cllm__free(extra);
+            OK(cllm__trainer_run(&again.trainer, ERR));
+            if (result_of(&again) != expected) fail_msg("%s: stopped at step %d and resumed: other bits", presets[p], stop);
+            cllm__trainer_free(&again.trainer);
+        }
+        assert_true(stops > 20);
+        close_world(&w);
+    }
+}
+
+static void seeds_and_settings_change_the_result(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    cllm__train_config config = config_of("paper", SHORT);
+    uint64_t base = whole_run(&w, &config);
+    static const char *const changes[] = {"seed=2", "lambda-c=0", "target=all", "predict-first=0", "reorder=0", "dropout=0.1", "mask-share=0.1:0.6", "reg=code"};
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        cllm__train_config changed = config;
+        OK(cllm__train_config_set(&changed, changes[i], ERR));
+        if (whole_run(&w, &changed) == base) fail_msg("'%s' changed nothing", changes[i]);
+    }
+    close_world(&w);
+}
+
+static void training_learns_keeps_the_best_and_leaves_the_backbone_alone(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    uint64_t before = cllm__backbone_memory_hash(w.backbone);
+    const char *const settings[] = {"epochs=2/12/9", "batch=5", "lr=1e-2", "patience=4", NULL};
+    cllm__train_config config = config_of("paper", settings);
+    run r;
+    begin_run(&r, &w, &config);
+    OK(cllm__trainer_run(&r.trainer, ERR));
+    assert_true(r.first_nll > 2 && r.last_nll < 0.85 * r.first_nll);
+    assert_int_equal(r.trainer.best_epoch, 2);
+    assert_int_equal(r.validations, 7); /* the best at the third, then four without a better one */
+    assert_int_equal(r.trainer.cold[ITEMS - 1], 1);
+    assert_true(before == cllm__backbone_memory_hash(w.backbone));
+    cllm__trainer_free(&r.trainer);
+    close_world(&w);
+}
+
+static void a_plan_leaves_the_trainer_as_new_and_fits_a_budget(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    cllm__train_config config = config_of("paper", SHORT);
+    uint64_t expected = whole_run(&w, &config);
+    run r;
+    begin_run(&r, &w, &config);
+    cllm__plan plan;
+    OK(cllm__trainer_plan(&r.trainer, 0.02, &plan, ERR));
+    assert_true(plan.seconds > 0 && plan.tokens > 0 && plan.flops > 0 && plan.memory > 0);
+    assert_true(plan.phase[CLLM__PHASE_CONTENT].examples == w.corpus.count);
+    OK(cllm__trainer_run(&r.trainer, ERR));
+    assert_true(result_of(&r) == expected);
+    cllm__trainer_free(&r.trainer);
+
+    cllm__train_config fitted = config_of("paper", (const char *const[]){"epochs=10/100/150", NULL});
+    plan = (cllm__plan){.phase = {{.seconds = 2}, {.seconds = 1}, {.seconds = 2}, {.seconds = 1}, {.seconds = 2}}, .validation_seconds = 150};
+    OK(cllm__plan_fit(&plan, 400, &fitted, ERR));
+    double seconds = 2 * fitted.epochs[0] + 3 * fitted.epochs[1] + 4 * fitted.epochs[2];
+    assert_true(seconds <= 400 && seconds > 360 && fitted.content_share == 1);
+    fitted = config_of("paper", (const char *const[]){"epochs=10/100/150", NULL});
+    OK(cllm__plan_fit(&plan, 6, &fitted, ERR));
+    assert_true(fitted.epochs[0] == 1 && fitted.epochs[1] == 1 && fitted.epochs[2] == 1);
+    assert_true(fabs(fitted.content_share - 0.5) < 1e-9);
+    cllm_error err = {0};
+    assert_int_equal(cllm__plan_fit(&plan, 1, &fitted, &err), CLLM_ERR_USAGE);
+    assert_non_null(strstr(err.message, "too short"));
+    close_world(&w);
+}
+
+static void damaged_checkpoints_are_refused(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    cllm__train_config config = config_of("paper", SHORT);
+    run r;
+    begin_run(&r, &w, &config);
+    OK(save(&r, ERR));
+    char *data;
+    size_t size;
+    OK(cllm__read_file(r.checkpoint, SIZE_MAX, &data, &size, ERR));
+    cllm_error err = {0};
+    for (size_t cut = 0; cut < size; cut += size / 7) {
+        OK(cllm__write_file(r.checkpoint, data, cut, ERR));
+        assert_int_not_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_OK);
+        assert_non_null(strstr(err.message, "checkpoint"));
+    }
+    /* A position that the schedule does not have. */
+    OK(cllm__write_file(r.checkpoint, data, size, ERR));
+    r.trainer.config.epochs[0] = 0;
+    assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_MISMATCH);
+    cllm__trainer_free(&r.trainer);
+    cllm__free(data);
+
+    /* Data of other sizes. */
+    w.train.n_items = ITEMS + 1;
+    begin_run(&r, &w, &config);
+    assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_MISMATCH);
+    assert_non_null(strstr(err.message, "collab.items"));
+    cllm__trainer_free(&r.trainer);
+    close_world(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_do_not_change_the_bits),
+        cmocka_unit_test(interrupted_anywhere_and_resumed_ends_in_the_same_bits),
+        cmocka_unit_test(seeds_and_settings_change_the_result),
+        cmocka_unit_test(training_learns_keeps_the_best_and_leaves_the_backbone_alone),
+        cmocka_unit_test(a_plan_leaves_the_trainer_as_new_and_fits_a_budget),
+        cmocka_unit_test(damaged_checkpoints_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
