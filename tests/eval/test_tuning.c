@@ -1,0 +1,301 @@
+/* The set of baselines: names, tuning on an inner split, and the cache. */
+#include "eval_fixture.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/io.h"
+#include "eval/baseline.h"
+#include "eval/evaluate.h"
+
+enum { USERS = 150, ITEMS = 60 };
+
+/* What was logged. */
+typedef struct listener {
+    size_t trials, warnings;
+    char last_warning[512];
+    int cancel_after;
+} listener;
+
+static void listen(void *user, cllm_log_level level, const char *message) {
+    listener *l = user;
+    l->trials += strstr(message, "inner split: ") != NULL;
+    if (level == CLLM_LOG_WARN) {
+        l->warnings++;
+        snprintf(l->last_warning, sizeof l->last_warning, "%s", message);
+    }
+}
+
+static bool cancel_later(void *user) {
+    listener *l = user;
+    return l->cancel_after > 0 && --l->cancel_after == 0;
+}
+
+static char g_folder[256];
+
+static int make_folder(void **state) {
+    (void)state;
+    snprintf(g_folder, sizeof g_folder, "tuning_scratch_%d", (int)getpid());
+    cllm__remove_tree(g_folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    cllm__remove_tree(g_folder);
+    return 0;
+}
+
+static char *cache_path(const char *name) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/cache/%s", g_folder, name);
+    return path;
+}
+
+static void test_lists(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(10, 8, 6, 1);
+    static const struct {
+        const char *list, *names[4];
+        size_t count;
+    } good[] = {{"none", {0}, 0},
+                {"popularity", {"popularity"}, 1},
+                {"ease,random", {"ease", "random"}, 2},
+                {NULL, {"popularity", "itemknn", "ease"}, 3},
+                {"random,ease,itemknn,popularity", {"random", "ease", "itemknn", "popularity"}, 4}};
+    for (size_t i = 0; i < CLLM_LEN(good); i++) {
+        cllm__baselines b;
+        check_ok(cllm__baselines_create(&b, &f.split[0], &(cllm__baselines_options){.list = good[i].list}, &err), &err);
+        assert_int_equal(b.count, good[i].count);
+        for (size_t n = 0; n < b.count; n++) assert_string_equal(b.models[n].scorer.name, good[i].names[n]);
+        cllm__baselines_free(&b);
+    }
+    static const char *const bad[] = {"",          "eas",       "easel",         "ease,", ",ease",
+                                      "ease,ease", "none,ease", "ease, itemknn", "EASE"};
+    for (size_t i = 0; i < CLLM_LEN(bad); i++) {
+        cllm__baselines b = {0};
+        assert_int_equal(cllm__baselines_create(&b, &f.split[0], &(cllm__baselines_options){.list = bad[i]}, &err),
+                         CLLM_ERR_USAGE);
+        assert_null(b.models);
+    }
+    free_fixture(&f);
+}
+
+static void create(cllm__baselines *b, const fixture *f, const char *list, const char *cache, uint64_t hash, listener *l) {
+    cllm_error err;
+    *l = (listener){0};
+    cllm_host host = {.log = listen, .user = l};
+    cllm__baselines_options options = {.list = list, .cache = cache, .data_hash = hash, .host = &host};
+    check_ok(cllm__baselines_create(b, &f->split[0], &options, &err), &err);
+}
+
+static void test_cache(void **state) {
+    (void)state;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    cllm__baselines b;
+    listener l;
+    char first[2][64];
+    create(&b, &f, "itemknn", cache_path("a.json"), 7, &l); /* the folder is missing: it is made */
+    assert_int_equal(l.trials, 12);
+    assert_int_equal(l.warnings, 0);
+    memcpy(first[0], b.models[0].parameters, 64);
+    cllm__baselines_free(&b);
+    create(&b, &f, "itemknn", cache_path("a.json"), 7, &l);
+    assert_int_equal(l.trials, 0);
+    assert_string_equal(b.models[0].parameters, first[0]);
+    cllm__baselines_free(&b);
+    create(&b, &f, "ease,itemknn", cache_path("a.json"), 7, &l); /* what is known stays, what is new is added */
+    assert_in_range(l.trials, 3, 15);
+    assert_string_equal(b.models[1].parameters, first[0]);
+    memcpy(first[1], b.models[0].parameters, 64);
+    cllm__baselines_free(&b);
+    create(&b, &f, NULL, cache_path("a.json"), 7, &l);
+    assert_int_equal(l.trials, 0);
+    assert_string_equal(b.models[1].parameters, first[0]);
+    assert_string_equal(b.models[2].parameters, first[1]);
+    cllm__baselines_free(&b);
+    create(&b, &f, "itemknn", cache_path("a.json"), 8, &l); /* other data */
+    assert_int_equal(l.trials, 12);
+    cllm__baselines_free(&b);
+    create(&b, &f, "itemknn", NULL, 7, &l);
+    assert_int_equal(l.trials, 12);
+    assert_string_equal(b.models[0].parameters, first[0]);
+    cllm__baselines_free(&b);
+    free_fixture(&f);
+}
+
+static void test_spoilt_cache(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    static const struct {
+        const char *text;
+        bool warns;
+    } spoilt[] = {
+        {"", true},
+        {"{", true},
+        {"[]", true},
+        {"null", true},
+        {"{\"format\": 1}", true},
+        {"{\"format\": \"cllm4rec baselines 2\", \"data\": \"0000000000000007\"}", true},
+        {"{\"format\": \"cllm4rec baselines 1\", \"data\": 7}", false},
+        {"{\"format\": \"cllm4rec baselines 1\", \"data\": \"0000000000000007\", \"itemknn\": {\"neighbours\": -3, "
+         "\"shrinkage\": 1}}",
+         false},
+        {"{\"format\": \"cllm4rec baselines 1\", \"data\": \"0000000000000007\", \"itemknn\": {\"neighbours\": 3, "
+         "\"shrinkage\": \"x\"}}",
+         false},
+        {"{\"format\": \"cllm4rec baselines 1\", \"data\": \"0000000000000007\", \"itemknn\": {\"neighbours\": 1e999, "
+         "\"shrinkage\": 1}}",
+         false},
+        {"{\"format\": \"cllm4rec baselines 1\", \"data\": \"0000000000000007\", \"itemknn\": [3, 1]}", false},
+    };
+    for (size_t i = 0; i < CLLM_LEN(spoilt); i++) {
+        cllm__baselines b;
+        listener l;
+        check_ok(cllm__write_file(cache_path("b.json"), spoilt[i].text, strlen(spoilt[i].text), &err), &err);
+        create(&b, &f, "itemknn", cache_path("b.json"), 7, &l);
+        if (l.trials != 12 || l.warnings != spoilt[i].warns)
+            fail_msg("%s: %zu trials, %zu warnings", spoilt[i].text, l.trials, l.warnings);
+        cllm__baselines_free(&b);
+        create(&b, &f, "itemknn", cache_path("b.json"), 7, &l); /* it was replaced by a good one */
+        assert_int_equal(l.trials, 0);
+        cllm__baselines_free(&b);
+    }
+    free_fixture(&f);
+}
+
+static int refuse_writing(void *user, cllm__io_op op, const char *path) {
+    (void)user;
+    (void)path;
+    return op == CLLM_IO_CREATE ? 28 /* ENOSPC */ : 0;
+}
+
+static void test_unwritable_cache(void **state) {
+    (void)state;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    cllm__baselines b;
+    listener l;
+    cllm__io_set_hook(refuse_writing, NULL);
+    create(&b, &f, "itemknn", cache_path("c.json"), 7, &l);
+    cllm__io_set_hook(NULL, NULL);
+    assert_int_equal(l.warnings, 1);
+    assert_non_null(strstr(l.last_warning, "c.json"));
+    assert_int_equal(b.count, 1);
+    assert_false(cllm__path_exists(cache_path("c.json")));
+    cllm__baselines_free(&b);
+    free_fixture(&f);
+}
+
+static void test_memory_limit(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    cllm__baselines b;
+    listener l = {0};
+    cllm_host host = {.log = listen, .user = &l};
+    cllm__baselines_options options = {.memory_limit = 100, .host = &host};
+    check_ok(cllm__baselines_create(&b, &f.split[0], &options, &err), &err); /* by default it is left out */
+    assert_int_equal(b.count, 2);
+    assert_int_equal(l.warnings, 1);
+    assert_non_null(strstr(l.last_warning, "ease is left out"));
+    cllm__baselines_free(&b);
+    options.list = "ease";
+    assert_int_equal(cllm__baselines_create(&b, &f.split[0], &options, &err),
+                     CLLM_ERR_UNSUPPORTED); /* by name it is an error */
+    free_fixture(&f);
+}
+
+/* Each user likes one of five kinds of items and takes one item in five at random: a model that is fitted to the noise,
+ * with next to no lambda, must lose against the tuned ones. */
+static void test_tuning_helps(void **state) {
+    (void)state;
+    cllm_error err;
+    enum { U = 400, N = 100, W = 14 };
+    int32_t *train = malloc(U * W * sizeof *train), *test = malloc(U * W * sizeof *test);
+    for (size_t u = 0; u < U; u++) {
+        cllm__rng rng = cllm__rng_make(4, CLLM_RNG_TEST, 5, u);
+        bool had[N] = {0};
+        size_t kind = cllm__rng_below(&rng, 5), n = 0;
+        while (n < 9) {
+            double x = cllm__rng_uniform(&rng);
+            size_t item = cllm__rng_below(&rng, 5) == 0 ? cllm__rng_below(&rng, N) : 5 * (size_t)(x * x * 20) + kind;
+            if (had[item]) continue;
+            had[item] = true;
+            if (n < 7) train[u * W + n] = (int32_t)item;
+            else test[u * W + n - 7] = (int32_t)item;
+            n++;
+        }
+        train[u * W + 7] = -1;
+        test[u * W + 2] = -1;
+    }
+    cllm__interactions rows = make_rows(U, N, W, train), held = make_rows(U, N, W, test);
+    cllm__baselines b;
+    check_ok(cllm__baselines_create(&b, &rows, &(cllm__baselines_options){.list = "ease,itemknn,popularity,random"}, &err),
+             &err);
+    cllm__baseline wild;
+    check_ok(cllm__ease_create(&wild, &rows, 0.01, 0, NULL, NULL, &err), &err);
+    cllm__scorer scorers[5] = {b.models[0].scorer, b.models[1].scorer, b.models[2].scorer, b.models[3].scorer, wild.scorer};
+    cllm__evaluation *e;
+    check_ok(cllm__evaluate(&e, &(cllm__eval_data){.train = &rows, .valid = &held}, scorers, 5,
+                            &(cllm__eval_options){.split = CLLM__VALID}, &err),
+             &err);
+    double ndcg[5];
+    for (size_t m = 0; m < 5; m++) check_ok(cllm__evaluation_mean(e, m, CLLM__NDCG, 20, &ndcg[m], &err), &err);
+    assert_true(ndcg[0] > ndcg[2] + 0.05 && ndcg[1] > ndcg[2] + 0.05); /* both beat popularity, which beats chance */
+    assert_true(ndcg[2] > ndcg[3] + 0.01);
+    assert_true(ndcg[0] > ndcg[4] + 0.05);
+    cllm__evaluation_free(e);
+    cllm__baseline_free(&wild);
+    cllm__baselines_free(&b);
+    free(train);
+    free(test);
+    free_rows(&rows);
+    free_rows(&held);
+}
+
+static void test_cancelling_and_memory(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(50, 20, 15, 3);
+    /* Every point at which it looks, until it gets through. */
+    size_t looks = 1;
+    for (;; looks++) {
+        listener l = {.cancel_after = (int)looks};
+        cllm_host host = {.cancelled = cancel_later, .user = &l};
+        cllm__baselines b = {0};
+        cllm_status status = cllm__baselines_create(&b, &f.split[0], &(cllm__baselines_options){.host = &host}, &err);
+        cllm__baselines_free(&b);
+        if (status == CLLM_OK) break;
+        assert_int_equal(status, CLLM_ERR_INTERRUPTED);
+    }
+    assert_true(looks > 20);
+    size_t n = 1;
+    for (;; n++) {
+        cllm__baselines b = {0};
+        cllm__alloc_fail_at(n, false);
+        cllm_status status =
+            cllm__baselines_create(&b, &f.split[0], &(cllm__baselines_options){.list = "popularity,itemknn,ease"}, &err);
+        cllm__baselines_free(&b);
+        if (status == CLLM_OK) break;
+        assert_int_equal(status, CLLM_ERR_NOMEM);
+    }
+    cllm__alloc_fail_at(0, false);
+    assert_true(n > 100);
+    free_fixture(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_spoilt_cache),
+        cmocka_unit_test(test_unwritable_cache),
+        cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_tuning_helps),
+        cmocka_unit_test(test_cancelling_and_memory),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
