@@ -8,7 +8,7 @@
 #include "base/hash.h"
 
 /* A new family is one line here. */
-static const cllm__family *const FAMILIES[] = {&cllm__family_gpt2};
+static const cllm__family *const FAMILIES[] = {&cllm__family_gpt2, &cllm__family_llama};
 
 cllm_status cllm__family_describe(cllm__config config, const cllm__family **family, cllm__architecture *out, cllm_error *err) {
     const char *type;

@@ -44,6 +44,11 @@ bool cllm__config_has(cllm__config config, const char *key) {
     return find(config, key) != NULL;
 }
 
+bool cllm__config_is_null(cllm__config config, const char *key) {
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(config.object, key, &value) && value == NULL;
+}
+
 /* "config.json: n_layer is \"two\"; ", cut where a hostile value is long. */
 #define SHOW "%s: %s is %.60s"
 #define SHOWN(config, key, value) (config).place, (key), json_object_to_json_string_ext((value), JSON_C_TO_STRING_PLAIN)

@@ -20,6 +20,8 @@ void cllm__config_free(cllm__config *config);
 
 /* Whether the key is there and not null. */
 bool cllm__config_has(cllm__config config, const char *key);
+/* Whether the key is there and null, where that means something else than its absence. */
+bool cllm__config_is_null(cllm__config config, const char *key);
 /* An integer in [low, high]. If the key is missing: the fallback, or CLLM_ERR_DATA where `fallback` is NULL. */
 CLLM_CHECK cllm_status cllm__config_size(cllm__config config, const char *key, size_t low, size_t high, const size_t *fallback,
                                          size_t *out, cllm_error *err);

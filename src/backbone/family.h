@@ -67,7 +67,7 @@ typedef struct cllm__family {
     cllm_status (*load)(cllm__loader *loader, cllm_error *err);
 } cllm__family;
 
-extern const cllm__family cllm__family_gpt2;
+extern const cllm__family cllm__family_gpt2, cllm__family_llama;
 
 /* Finds the family of a configuration and lets it describe it. */
 CLLM_CHECK cllm_status cllm__family_describe(cllm__config config, const cllm__family **family, cllm__architecture *out,

@@ -28,6 +28,10 @@ typedef struct spec {
     const char *extra;   /* further configuration, ", \"key\": value" */
     bool head;           /* lm_head.weight is there */
     uint64_t seed;
+    /* LLaMA only. */
+    size_t kv_heads, head_width;
+    const char *type;    /* "llama", "mistral", "qwen2" */
+    bool attention_bias, projection_bias, mlp_bias;
 } spec;
 
 #define MODEL_TENSORS 256
@@ -101,6 +105,49 @@ static inline void model_gpt2(model *m, spec s) {
              "{\"model_type\": \"gpt2\", \"n_layer\": %zu, \"n_head\": %zu, \"n_embd\": %zu, \"n_inner\": %zu, \"n_positions\": %zu, "
              "\"vocab_size\": %zu, \"layer_norm_epsilon\": 1e-5, \"activation_function\": \"gelu_new\"%s}",
              s.layers, s.heads, C, I, s.context, s.vocabulary, s.extra != NULL ? s.extra : "");
+}
+
+static inline void model_llama(model *m, spec s) {
+    *m = (model){.rng = cllm__rng_make(s.seed, CLLM_RNG_TEST, 0, 0)};
+    size_t C = s.width, I = s.inner, A = s.heads * s.head_width, K = s.kv_heads * s.head_width;
+    double in_c = 0.8 / sqrt((double)C);
+    model_add(m, s.prefix, "embed_tokens.weight", s.vocabulary, C, 0.4, 0);
+    for (size_t i = 0; i < s.layers; i++) {
+        char p[100];
+        snprintf(p, sizeof p, "%slayers.%zu.", s.prefix, i);
+        model_add(m, p, "input_layernorm.weight", 0, C, 0.2, 1);
+        model_add(m, p, "post_attention_layernorm.weight", 0, C, 0.2, 1);
+        const struct {
+            const char *name;
+            size_t out, in;
+            double sd;
+            bool bias;
+        } MATRICES[] = {
+            {"self_attn.q_proj", A, C, 2 * in_c, s.attention_bias},
+            {"self_attn.k_proj", K, C, 2 * in_c, s.attention_bias},
+            {"self_attn.v_proj", K, C, in_c, s.attention_bias},
+            {"self_attn.o_proj", C, A, 0.8 / sqrt((double)A), s.projection_bias},
+            {"mlp.gate_proj", I, C, in_c, s.mlp_bias},
+            {"mlp.up_proj", I, C, in_c, s.mlp_bias},
+            {"mlp.down_proj", C, I, 0.8 / sqrt((double)I), s.mlp_bias},
+        };
+        for (size_t j = 0; j < CLLM_LEN(MATRICES); j++) {
+            char name[60];
+            snprintf(name, sizeof name, "%s.weight", MATRICES[j].name);
+            model_add(m, p, name, MATRICES[j].out, MATRICES[j].in, MATRICES[j].sd, 0);
+            snprintf(name, sizeof name, "%s.bias", MATRICES[j].name);
+            if (MATRICES[j].bias) model_add(m, p, name, 0, MATRICES[j].out, 0.1, 0);
+        }
+    }
+    model_add(m, s.prefix, "norm.weight", 0, C, 0.2, 1);
+    if (s.head) model_add(m, "", "lm_head.weight", s.vocabulary, C, 0.4, 0);
+    snprintf(m->config, sizeof m->config,
+             "{\"model_type\": \"%s\", \"num_hidden_layers\": %zu, \"num_attention_heads\": %zu, \"num_key_value_heads\": %zu, "
+             "\"head_dim\": %zu, \"hidden_size\": %zu, \"intermediate_size\": %zu, \"max_position_embeddings\": %zu, "
+             "\"vocab_size\": %zu, \"rms_norm_eps\": 1e-5, \"hidden_act\": \"silu\", \"attention_bias\": %s, "
+             "\"mlp_bias\": %s, \"tie_word_embeddings\": %s%s}",
+             s.type, s.layers, s.heads, s.kv_heads, s.head_width, C, I, s.context, s.vocabulary, s.projection_bias ? "true" : "false",
+             s.mlp_bias ? "true" : "false", s.head ? "false" : "true", s.extra != NULL ? s.extra : "");
 }
 
 static inline void model_free(model *m) {
