@@ -127,10 +127,12 @@ int cmd_demo(int argc, char **argv) {
     const char *folder = "cllm4rec-demo";
     uint64_t seed = 1;
     int threads = 0;
+    bool shop_only = false;
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &folder, "DIR", "where shop, data and run go (cllm4rec-demo); what is there is replaced"},
         {"seed", 0, OPTION_SEED, &seed, "N", "of the shop and the split (1)"},
         {"threads", 't', OPTION_INT, &threads, "N", "default: all that this process may use"},
+        {"shop-only", 0, OPTION_FLAG, &shop_only, NULL, "only write the shop's files"},
         COMMON_OPTIONS,
     };
     const usage use = {
@@ -146,6 +148,11 @@ int cmd_demo(int argc, char **argv) {
     paths p;
     if (!make_paths(&p, folder)) return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "'%s': the path is too long", folder);
     cllm_error err = {0};
+    if (shop_only) {
+        if (cllm_demo_shop(p.shop, USERS, ITEMS, seed, &err) != CLLM_OK) return console_fail(argv[0], &err);
+        printf(COMMON.json ? "{\"shop\": \"%s\"}\n" : "%s: reviews.jsonl, items.tsv, users.tsv\n", p.shop);
+        return 0;
+    }
     char *report = NULL, duration[32];
     double began = now();
     cllm_status status = run_demo(console_report(), folder, &p, seed, threads, &report, &err);
