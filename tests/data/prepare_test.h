@@ -40,7 +40,7 @@ static int drop_scratch(void **state) {
 
 /* The path of a file in the scratch folder; valid until the 64th call from now. */
 static const char *at(const char *name) {
-    static char paths[64][160];
+    static char paths[64][256];
     static int next;
     char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", scratch, name);
