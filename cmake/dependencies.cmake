@@ -17,7 +17,7 @@ find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 add_library(cllm_dependencies INTERFACE)
 target_link_libraries(cllm_dependencies INTERFACE DNNL::dnnl PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::ZLIB
   PkgConfig::ZSTD PkgConfig::LZMA PkgConfig::LIBZIP PkgConfig::XXHASH PkgConfig::UTF8PROC PkgConfig::LAPACKE PkgConfig::BLAS
-  Threads::Threads m)
+  gomp Threads::Threads m) # gomp: oneDNN's threads, of which kernels/gemm_onednn.c wants one
 target_include_directories(cllm_dependencies SYSTEM INTERFACE ${RANDOM123_INCLUDE})
 
 add_library(cllm_flags INTERFACE)

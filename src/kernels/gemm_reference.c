@@ -1,5 +1,7 @@
-/* Plain C: one sum for each element, in the order of k. The double build has no other. */
+/* Plain C: one sum for each element, in the order of k. The products of the double build. */
 #include "kernels/gemm.h"
+
+#ifdef CLLM_REF64
 
 #include <stdint.h>
 
@@ -135,3 +137,7 @@ bool cllm__gemm_has_bf16(void) {
 const char *cllm__gemm_isa(void) {
     return "reference";
 }
+
+#else
+typedef int cllm__gemm_reference_is_for_the_double_build;
+#endif

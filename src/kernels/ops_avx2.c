@@ -5,6 +5,7 @@
 #define TABLE cllm__ops_avx2
 #define ISA "avx2"
 #define TILE_ROWS 4
+#define PANEL_ROWS 6
 #define TILE_WIDE 16
 #define FMA(a, b, c) __builtin_fmaf(a, b, c)
 #define sqrt_real sqrtf

@@ -5,6 +5,7 @@
 #define TABLE cllm__ops_avx512
 #define ISA "avx512"
 #define TILE_ROWS 4
+#define PANEL_ROWS 6
 #define TILE_WIDE 64
 #define FMA(a, b, c) __builtin_fmaf(a, b, c)
 #define sqrt_real sqrtf

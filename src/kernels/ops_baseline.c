@@ -1,6 +1,7 @@
 /* Portable C; in the double build, the reference. */
 #define TABLE cllm__ops_baseline
 #define TILE_ROWS 2
+#define PANEL_ROWS 2
 #define TILE_WIDE 16
 #define FMA(a, b, c) ((a) * (b) + (c))
 #ifdef CLLM_REF64

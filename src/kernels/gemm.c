@@ -1,0 +1,408 @@
+/*
+ * Products of the float build: packing, and the division into tiles.
+ *
+ * The rows of x go in tiles of 4 to 64 rows, all of a height divisible by four, so that oneDNN needs few primitives; the
+ * missing rows of the last tile are zero. Where y is dense and there are enough rows, a task is a tile with all columns,
+ * written in place ("direct"). Otherwise a task is a tile with a piece of the columns, computed into scratch and stored from
+ * there. Bits don't depend on which (gemm_onednn.h).
+ */
+#include "kernels/gemm.h"
+
+#ifndef CLLM_REF64
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/gemm_engine.h"
+#include "kernels/gemm_onednn.h"
+#include "kernels/ops_table.h"
+#include "kernels/scratch.h"
+
+enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4 * CLLM__PANEL };
+
+/* A packed matrix, or some columns of one. */
+typedef struct packed {
+    size_t k, n, k_padded;
+    bool onednn;  /* else by loops */
+    bool bf16;    /* stored in bf16 */
+    bool rounded; /* stored in f32, but rounded to bf16, and x shall be too */
+    const void *panels;
+} packed;
+
+struct cllm__weight {
+    packed matrix;
+    void *panels;
+    size_t bytes;
+};
+
+/* ---- Choosing ---- */
+
+static atomic_bool g_loops_only;
+
+void cllm__gemm_force_loops(bool loops) {
+    atomic_store(&g_loops_only, loops);
+}
+
+/* oneDNN's products where they keep the promise and nobody asked for a lesser instruction set. */
+static bool use_onednn(bool bf16) {
+    return !atomic_load(&g_loops_only) && strcmp(cllm__ops_isa(), "avx512") == 0 && cllm__onednn_has(bf16);
+}
+
+bool cllm__gemm_has_bf16(void) {
+    return use_onednn(true);
+}
+
+const char *cllm__gemm_isa(void) {
+    if (use_onednn(true)) return cllm__onednn_isa(true);
+    return use_onednn(false) ? cllm__onednn_isa(false) : cllm__ops_isa();
+}
+
+static size_t round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+
+static packed packed_like(size_t k, size_t n, cllm__dtype dtype) {
+    bool bf16 = dtype == CLLM__BF16 && k > 0 && use_onednn(true);
+    return (packed){
+        .k = k,
+        .n = n,
+        .k_padded = round_up(k, bf16 ? 32 : 16),
+        .onednn = k > 0 && (bf16 || use_onednn(false)),
+        .bf16 = bf16,
+        .rounded = dtype == CLLM__BF16 && !bf16,
+    };
+}
+
+static size_t panel_bytes(const packed *p) {
+    return p->k_padded * CLLM__PANEL * (p->bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+static size_t panel_count(const packed *p) {
+    return (p->n + CLLM__PANEL - 1) / CLLM__PANEL;
+}
+
+/* ---- Packing ---- */
+
+typedef struct packing {
+    const cllm__ops_table *ops;
+    packed matrix;
+    unsigned char *to;
+    const float *from; /* element (p, j) is from[p·row + j·column] */
+    size_t row, column;
+} packing;
+
+static void pack_task(void *context, size_t index, int worker) {
+    const packing *run = context;
+    const packed *p = &run->matrix;
+    size_t first = index * CLLM__PANEL, n = p->n - first < CLLM__PANEL ? p->n - first : CLLM__PANEL;
+    void *to = run->to + index * panel_bytes(p);
+    const float *from = run->from + first * run->column;
+    (void)worker;
+    if (p->bf16) {
+        run->ops->pack_panel_bf16(to, from, run->row, run->column, p->k, p->k_padded, n);
+    } else {
+        run->ops->pack_panel(to, from, run->row, run->column, p->k, p->k_padded, n);
+        if (p->rounded) run->ops->round_bf16(to, to, p->k_padded * CLLM__PANEL);
+    }
+}
+
+/* Packs into `to`, which has room for all panels. */
+static void pack(cllm__pool *pool, packed *matrix, void *to, const float *from, size_t row, size_t column) {
+    packing run = {cllm__ops(), *matrix, to, from, row, column};
+    cllm__pool_run(pool, panel_count(matrix), pack_task, &run);
+    matrix->panels = to;
+}
+
+cllm_status cllm__weight_pack(cllm__weight **out, const cllm__real *values, size_t k, size_t n, bool transposed, cllm__dtype dtype,
+                              cllm__pool *pool, cllm_error *err) {
+    cllm__weight *weight;
+    if (n != 0 && k > SIZE_MAX / 8 / n) return cllm__fail_nomem(err);
+    CLLM_TRY(CLLM_NEW(weight, 1, err));
+    weight->matrix = packed_like(k, n, dtype);
+    weight->bytes = panel_count(&weight->matrix) * panel_bytes(&weight->matrix);
+    weight->panels = cllm__alloc(weight->bytes, 1);
+    if (weight->panels == NULL) {
+        cllm__free(weight);
+        return cllm__fail_nomem(err);
+    }
+    pack(pool, &weight->matrix, weight->panels, values, transposed ? 1 : n, transposed ? k : 1);
+    *out = weight;
+    return CLLM_OK;
+}
+
+void cllm__weight_free(cllm__weight *weight) {
+    if (weight == NULL) return;
+    cllm__free(weight->panels);
+    cllm__free(weight);
+}
+
+size_t cllm__weight_rows(const cllm__weight *weight) {
+    return weight->matrix.k;
+}
+
+size_t cllm__weight_columns(const cllm__weight *weight) {
+    return weight->matrix.n;
+}
+
+size_t cllm__weight_bytes(const cllm__weight *weight) {
+    return weight->bytes;
+}
+
+/* ---- Dividing ---- */
+
+/* Columns of a piece: few enough that two workers get equal shares of a small product, many enough that a call pays. */
+static size_t piece_width(size_t n) {
+    size_t panels = (n + CLLM__PANEL - 1) / CLLM__PANEL;
+    if (panels >= 6 && panels % 3 == 0) return 3 * CLLM__PANEL;
+    return panels >= 32 ? WIDEST : panels >= 4 ? 2 * CLLM__PANEL : CLLM__PANEL;
+}
+
+/* Heights come in two sizes at most, a multiple of four and the next one. */
+enum { LOW, HIGH, HEIGHTS };
+enum { DIRECT, PIECE, LAST_PIECE, WIDTHS };
+
+typedef struct product {
+    const cllm__ops_table *ops;
+    packed w;
+    float *y;
+    const float *x, *bias;
+    size_t ld_y, ld_x, m;
+    bool add;
+
+    size_t quads, tiles;
+    size_t direct; /* tiles before this one are direct, the others go in pieces */
+    size_t pieces, width;
+
+    size_t ready_from;    /* rows from here on are prepared in `ready`, the tiles before are prepared by their task */
+    size_t ready_rows;    /* rows that `ready` has room for */
+    unsigned char *ready; /* dense, in the type of the product, its missing rows zero */
+    unsigned char *own;   /* one for each worker: a tile of x, then a piece of y */
+    size_t own_bytes, own_x_bytes;
+    cllm__onednn_team *teams[HEIGHTS][WIDTHS];
+    atomic_bool failed;
+} product;
+
+static size_t tile_begin(const product *run, size_t tile) {
+    return run->quads * tile / run->tiles * QUAD;
+}
+
+static size_t element_size(const product *run) {
+    return run->w.bf16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+/* Whether x as it stands cannot be handed to oneDNN: wrong type, or not dense. */
+static bool must_prepare(const product *run) {
+    return run->w.bf16 || run->w.rounded || (run->w.onednn && run->ld_x != run->w.k);
+}
+
+/* The rows [begin, end) of x, dense and in the type of the product; rows that x does not have are zero. */
+static void prepare_rows(const product *run, unsigned char *to, size_t begin, size_t end) {
+    size_t k = run->w.k, bytes = k * element_size(run);
+    for (size_t i = begin; i < end; i++, to += bytes) {
+        const float *from = run->x + i * run->ld_x;
+        if (i >= run->m) memset(to, 0, bytes);
+        else if (run->w.bf16) run->ops->to_bf16((uint16_t *)(void *)to, from, k);
+        else if (run->w.rounded) run->ops->round_bf16((float *)(void *)to, from, k);
+        else memcpy(to, from, bytes);
+    }
+}
+
+enum { PREPARE_ROWS = 16 };
+
+static void prepare_task(void *context, size_t index, int worker) {
+    const product *run = context;
+    size_t begin = index * PREPARE_ROWS, end = begin + PREPARE_ROWS < run->ready_rows ? begin + PREPARE_ROWS : run->ready_rows;
+    (void)worker;
+    prepare_rows(run, run->ready + begin * run->w.k * element_size(run), run->ready_from + begin, run->ready_from + end);
+}
+
+static void product_task(void *context, size_t index, int worker) {
+    product *run = context;
+    const packed *w = &run->w;
+    size_t parts = run->tiles - run->direct, rest = index - run->direct;
+    bool direct = index < run->direct;
+    size_t tile = direct ? index : run->direct + rest % parts, piece = direct ? 0 : rest / parts;
+    size_t begin = tile_begin(run, tile), height = tile_begin(run, tile + 1) - begin;
+    size_t rows = run->m - begin < height ? run->m - begin : height;
+    unsigned char *own = run->own + (size_t)worker * run->own_bytes;
+    const void *x = run->x + begin * run->ld_x;
+    size_t ld_x = run->ld_x;
+    if (begin >= run->ready_from) {
+        x = run->ready + (begin - run->ready_from) * w->k * element_size(run);
+        ld_x = w->k;
+    } else if (must_prepare(run)) {
+        prepare_rows(run, own, begin, begin + height);
+        x = own;
+        ld_x = w->k;
+    }
+    size_t first = piece * run->width, n = direct || w->n - first < run->width ? w->n - first : run->width;
+    const unsigned char *panels = (const unsigned char *)w->panels + first / CLLM__PANEL * panel_bytes(w);
+    const float *bias = run->bias == NULL ? NULL : run->bias + first;
+    float *y = run->y + begin * run->ld_y + first;
+    if (!w->onednn) {
+        run->ops->panel_product(y, run->ld_y, x, ld_x, rows, w->k, (const float *)(const void *)panels, w->k_padded, n, bias, run->add);
+        return;
+    }
+    int high = height > run->quads / run->tiles * QUAD ? HIGH : LOW;
+    if (direct) {
+        if (!cllm__onednn_run(run->teams[high][DIRECT], worker, y, x, panels, bias)) atomic_store(&run->failed, true);
+        return;
+    }
+    float *part = (float *)(void *)(own + run->own_x_bytes);
+    if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels, NULL))
+        atomic_store(&run->failed, true);
+    else
+        run->ops->store_rows(y, run->ld_y, part, n, rows, n, bias, run->add);
+}
+
+static void plan(product *run, int threads) {
+    size_t workers = (size_t)threads;
+    run->quads = (run->m + QUAD - 1) / QUAD;
+    run->tiles = (run->quads * QUAD + TILE - 1) / TILE;
+    run->width = piece_width(run->w.n);
+    run->pieces = (run->w.n + run->width - 1) / run->width;
+    bool direct = run->w.onednn && run->ld_y == run->w.n && (workers == 1 || run->m >= workers * TILE);
+    if (direct) run->tiles = round_up(run->tiles, workers);
+    bool whole = run->m % QUAD == 0;
+    run->direct = direct ? (whole ? run->tiles : run->tiles - 1) : 0;
+    size_t last = tile_begin(run, run->tiles - 1);
+    run->ready_from = must_prepare(run) ? tile_begin(run, run->direct) : run->w.onednn && !whole ? last : run->m;
+    run->ready_rows = run->ready_from >= run->m ? 0 : run->quads * QUAD - run->ready_from;
+}
+
+/* The primitives that the plan needs, with arguments for each worker. */
+static cllm_status take_teams(product *run, int threads, cllm_error *err) {
+    size_t low = run->quads / run->tiles * QUAD, last = run->w.n - (run->pieces - 1) * run->width;
+    for (size_t t = 0; t < run->tiles; t++) {
+        size_t height = tile_begin(run, t + 1) - tile_begin(run, t);
+        cllm__onednn_team **teams = run->teams[height > low ? HIGH : LOW];
+        cllm__onednn_shape shape = {.h = height, .n = run->w.n, .k = run->w.k, .bf16 = run->w.bf16};
+        if (t < run->direct) {
+            shape.bias = run->bias != NULL;
+            shape.add = run->add;
+            if (teams[DIRECT] == NULL) CLLM_TRY(cllm__onednn_take(&teams[DIRECT], shape, threads, err));
+            continue;
+        }
+        shape.n = run->width;
+        if (teams[PIECE] == NULL && (run->pieces > 1 || last == run->width))
+            CLLM_TRY(cllm__onednn_take(&teams[PIECE], shape, threads, err));
+        shape.n = last;
+        if (teams[LAST_PIECE] == NULL && last != run->width) CLLM_TRY(cllm__onednn_take(&teams[LAST_PIECE], shape, threads, err));
+    }
+    return CLLM_OK;
+}
+
+static cllm_status multiply(cllm__pool *pool, float *y, size_t ld_y, const float *x, size_t ld_x, size_t m, packed w,
+                            const float *bias, bool add, cllm_error *err) {
+    if (m == 0 || w.n == 0) return CLLM_OK;
+    product run = {.ops = cllm__ops(), .w = w, .y = y, .x = x, .bias = bias, .ld_y = ld_y, .ld_x = ld_x, .m = m, .add = add};
+    cllm_status status = CLLM_OK;
+    void *scratch = NULL;
+    int threads = cllm__pool_threads(pool);
+    plan(&run, threads);
+    size_t ready_bytes = round_up(run.ready_rows * w.k * element_size(&run), 64);
+    if (run.direct > 0 && must_prepare(&run)) run.own_x_bytes = round_up(TILE * w.k * element_size(&run), 64);
+    run.own_bytes = run.own_x_bytes + (w.onednn && run.direct < run.tiles ? TILE * WIDEST * sizeof(float) : 0);
+    size_t bytes = ready_bytes + (size_t)threads * run.own_bytes;
+    if (bytes > 0) CLLM_TRY(cllm__scratch_take(&scratch, bytes, 1, err));
+    run.ready = scratch;
+    run.own = run.ready + ready_bytes;
+    if (w.onednn) CLLM_TRY_CLEAN(take_teams(&run, threads, err));
+    size_t groups = (run.ready_rows + PREPARE_ROWS - 1) / PREPARE_ROWS;
+    cllm__pool_run(groups <= 4 ? NULL : pool, groups, prepare_task, &run);
+    size_t tasks = run.direct + (run.tiles - run.direct) * run.pieces;
+    cllm__pool_run(tasks == 1 ? NULL : pool, tasks, product_task, &run);
+    if (atomic_load(&run.failed)) status = cllm__fail(err, CLLM_ERR_FAILED, "oneDNN could not run a product of %zu columns", w.n);
+cleanup:
+    for (int h = 0; h < HEIGHTS; h++)
+        for (int i = 0; i < WIDTHS; i++) cllm__onednn_give(run.teams[h][i]);
+    cllm__scratch_give(scratch);
+    return status;
+}
+
+/* ---- Frozen matrices ---- */
+
+cllm_status cllm__gemm_frozen(cllm__pool *pool, cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t m,
+                              const cllm__weight *weight, const cllm__real *bias, cllm__gemm_flags flags, cllm_error *err) {
+    return multiply(pool, y, ld_y, x, ld_x, m, weight->matrix, bias, flags == CLLM__GEMM_ADD, err);
+}
+
+cllm_status cllm__gemm_frozen_columns(cllm__pool *pool, cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t m,
+                                      const cllm__weight *weight, size_t first, size_t count, cllm_error *err) {
+    packed w = weight->matrix;
+    CLLM_ASSERT(first % CLLM__GEMM_PANEL == 0 && first <= w.n && count <= w.n - first);
+    CLLM_ASSERT(count % CLLM__GEMM_PANEL == 0 || first + count == w.n);
+    w.panels = (const unsigned char *)w.panels + first / CLLM__PANEL * panel_bytes(&w);
+    w.n = count;
+    return multiply(pool, y, ld_y, x, ld_x, m, w, NULL, false, err);
+}
+
+/* ---- Operands that change ---- */
+
+typedef struct turning {
+    float *to; /* [m × k_padded] */
+    const float *from;
+    size_t ld, m, k, k_padded;
+} turning;
+
+enum { TURN_ROWS = 32 };
+
+static void turn_task(void *context, size_t index, int worker) {
+    const turning *run = context;
+    size_t begin = index * TURN_ROWS, end = begin + TURN_ROWS < run->m ? begin + TURN_ROWS : run->m;
+    (void)worker;
+    for (size_t p = 0; p < run->k; p++)
+        for (size_t i = begin; i < end; i++) run->to[i * run->k_padded + p] = run->from[p * run->ld + i];
+    for (size_t i = begin; i < end; i++)
+        for (size_t p = run->k; p < run->k_padded; p++) run->to[i * run->k_padded + p] = 0;
+}
+
+/* c = aᵀ·b (+ c): k, the rows of a batch, goes in blocks of K_BLOCK, whose sums are added to c in order. A block is padded
+ * with zeros to a multiple of 32, so that batches of different sizes share primitives. */
+static cllm_status multiply_transposed(cllm__pool *pool, size_t m, size_t n, size_t k, const float *a, size_t ld_a, const float *b,
+                                       size_t row_b, size_t column_b, bool add, float *c, size_t ld_c, cllm__dtype dtype,
+                                       cllm_error *err) {
+    size_t first = k < K_BLOCK ? k : K_BLOCK, padded = round_up(first, 32);
+    packed like = packed_like(padded, n, dtype);
+    size_t a_bytes = round_up(m * padded * sizeof(float), 64), b_bytes = panel_count(&like) * panel_bytes(&like);
+    if (padded != 0 && m > SIZE_MAX / 8 / padded) return cllm__fail_nomem(err);
+    void *scratch;
+    cllm_status status = CLLM_OK;
+    CLLM_TRY(cllm__scratch_take(&scratch, a_bytes + b_bytes, 1, err));
+    for (size_t p = 0; p == 0 || p < k; p += K_BLOCK) {
+        size_t count = k - p < K_BLOCK ? k - p : K_BLOCK, wide = round_up(count, 32);
+        turning turn = {scratch, a + p * ld_a, ld_a, m, count, wide};
+        cllm__pool_run(pool, (m + TURN_ROWS - 1) / TURN_ROWS, turn_task, &turn);
+        packed w = packed_like(count, n, dtype);
+        w.k_padded = wide;
+        pack(pool, &w, (unsigned char *)scratch + a_bytes, b + p * row_b, row_b, column_b);
+        w.k = wide;
+        CLLM_TRY_CLEAN(multiply(pool, c, ld_c, turn.to, wide, m, w, NULL, add || p > 0, err));
+    }
+cleanup:
+    cllm__scratch_give(scratch);
+    return status;
+}
+
+cllm_status cllm__gemm(cllm__pool *pool, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const cllm__real *a,
+                       size_t ld_a, const cllm__real *b, size_t ld_b, cllm__real beta, cllm__real *c, size_t ld_c,
+                       cllm__dtype dtype, cllm_error *err) {
+    size_t row_b = transpose_b ? 1 : ld_b, column_b = transpose_b ? ld_b : 1;
+    CLLM_ASSERT(beta == 0 || beta == 1);
+    if (m == 0 || n == 0) return CLLM_OK;
+    if (n > SIZE_MAX / 16 - CLLM__PANEL || (k > 0 && n + CLLM__PANEL > SIZE_MAX / 16 / (k + 32))) return cllm__fail_nomem(err);
+    if (transpose_a) return multiply_transposed(pool, m, n, k, a, ld_a, b, row_b, column_b, beta != 0, c, ld_c, dtype, err);
+    packed w = packed_like(k, n, dtype);
+    void *scratch;
+    CLLM_TRY(cllm__scratch_take(&scratch, panel_count(&w) * panel_bytes(&w), 1, err));
+    pack(pool, &w, scratch, b, row_b, column_b);
+    cllm_status status = multiply(pool, c, ld_c, a, ld_a, m, w, NULL, beta != 0, err);
+    cllm__scratch_give(scratch);
+    return status;
+}
+
+#else
+typedef int cllm__gemm_is_not_in_the_double_build;
+#endif

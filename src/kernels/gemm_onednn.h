@@ -1,0 +1,42 @@
+/*
+ * oneDNN 2.x behind one source file: products of one row tile with a piece of a packed matrix.
+ *
+ * Only oneDNN's "brgemm" products are used (AVX-512 and later). Measured with 2.6.3: the bits of an output row are then a
+ * function of its input row, the matrix and k alone, whatever the height of the tile, the row's place in it and the width of
+ * the piece; docs/PERFORMANCE.md has the experiment and tests/kernels/test_gemm.c repeats a part of it. Other
+ * implementations of oneDNN (the only ones below AVX-512) don't have this property, so elsewhere gemm.c uses the loops of
+ * the operations' table.
+ *
+ * Primitives are created once for each shape and kept for the life of the process. oneDNN runs each on the calling thread.
+ */
+#ifndef CLLM_KERNELS_GEMM_ONEDNN_H
+#define CLLM_KERNELS_GEMM_ONEDNN_H
+
+#include "base/status.h"
+
+/* Packed matrices: panels of 64 columns, [k padded × 64] each, k padded to a multiple of 16; in bf16 [k padded / 2 × 64 × 2],
+ * k padded to a multiple of 32. Padding is zero. This is oneDNN's BA16a64b and BA16a64b2a. */
+enum { CLLM__PANEL = 64 };
+
+/* Whether this CPU and this oneDNN multiply f32, or bf16, that way. */
+bool cllm__onednn_has(bool bf16);
+/* The instruction set that oneDNN reports: "avx512_core_bf16"; "" if it has none for us. */
+const char *cllm__onednn_isa(bool bf16);
+
+/* y[h × n] = x[h × k]·w (+ bias) (+ y), all dense. */
+typedef struct cllm__onednn_shape {
+    size_t h, n, k;
+    bool bf16, bias, add;
+} cllm__onednn_shape;
+
+/* A product of one shape with arguments for a team of workers, leased for one call of gemm.c. */
+typedef struct cllm__onednn_team cllm__onednn_team;
+CLLM_CHECK cllm_status cllm__onednn_take(cllm__onednn_team **out, cllm__onednn_shape shape, int workers, cllm_error *err);
+void cllm__onednn_give(cllm__onednn_team *team); /* NULL is fine */
+/* Runs it on the calling thread, which is the team's `worker`. False if oneDNN failed. */
+bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels, const float *bias);
+
+/* Primitives created so far: constant once every shape of a step has been seen. */
+size_t cllm__onednn_created(void);
+
+#endif
