@@ -245,7 +245,8 @@ CLLM_API void cllm_answer_free(cllm_answer *answer);
  * "collab" (NULL), "content" or "both". A text is fitted to a content token first. */
 CLLM_API CLLM_CHECK cllm_status cllm_similar(cllm_session *session, const char *item, const char *text, const char *space, size_t k,
                                              cllm_answer *answer, cllm_error *err);
-/* Writes user and item vectors: `path` ending in .npz (arrays and ids) or a folder of TSV files. */
+/* Writes user and item vectors: `path` ending in .npz (float32 arrays users_collab, items_collab, users_content, items_content;
+ * strings user_ids, item_ids) or a folder of TSV files of these names (id, then the values). */
 CLLM_API CLLM_CHECK cllm_status cllm_export(const cllm_model *model, const char *path, bool force, cllm_error *err);
 
 /* ---- Text, backbones, measurement ------------------------------------------------------------------------------ */
@@ -254,27 +255,36 @@ CLLM_API CLLM_CHECK cllm_status cllm_export(const cllm_model *model, const char 
 typedef struct cllm_tokenizer cllm_tokenizer;
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_open(cllm_tokenizer **tokenizer, const char *path, cllm_error *err);
 CLLM_API void cllm_tokenizer_close(cllm_tokenizer *tokenizer);
-/* Appends nothing: *ids (caller frees with cllm_ids_free) receives the ids of `text`. With `template`, user_<i> and item_<j> with
- * i < n_users, j < n_items become tokens above the vocabulary; otherwise they are text. */
+/* Number of pieces; ids of text are below it. */
+CLLM_API size_t cllm_tokenizer_size(const cllm_tokenizer *tokenizer);
+/* *ids (caller frees with cllm_ids_free) receives the ids of `text`. With `as_template`, user_<i> and item_<j> with i < n_users,
+ * j < n_items become tokens above the vocabulary (users first); otherwise they are text. n_items = SIZE_MAX: as many as ids of 31
+ * bits have room for. */
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_encode(const cllm_tokenizer *tokenizer, const char *text, size_t length, bool as_template,
                                                       size_t n_users, size_t n_items, int32_t **ids, size_t *count, cllm_error *err);
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_decode(const cllm_tokenizer *tokenizer, const int32_t *ids, size_t count, char **text,
                                                       size_t *length, cllm_error *err);
 CLLM_API void cllm_ids_free(int32_t *ids);
 
-/* Writes a random GPT-2 as a Hugging Face folder. */
+/* Writes a random GPT-2 as a Hugging Face folder. `tokenizer` (may be NULL) is a folder whose tokenizer is saved with it; a
+ * vocabulary of 0 then stands for its size. */
 typedef struct cllm_backbone_shape {
     size_t layers, heads, width, vocabulary, context;
 } cllm_backbone_shape;
-CLLM_API CLLM_CHECK cllm_status cllm_backbone_init(const char *folder, cllm_backbone_shape shape, uint64_t seed, bool force,
-                                                   cllm_error *err);
-/* Family, shape, sizes and hash of a backbone as JSON (caller frees). */
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_init(const char *folder, cllm_backbone_shape shape, const char *tokenizer, uint64_t seed,
+                                                   bool force, cllm_error *err);
+/* Family, shape, sizes and hash of a backbone, and its tokenizer's size, as JSON (caller frees). */
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err);
 
 /* Measures this machine and the main steps beside their floors; JSON (caller frees). `backbone` NULL: GPT-2-124M's shape and the
- * demo's, with random weights. */
-CLLM_API CLLM_CHECK cllm_status cllm_bench(const char *backbone, const char *dtype, int threads, const cllm_host *host, char **json,
-                                           cllm_error *err);
+ * demo's, with random weights. `dtype` NULL: f32, and bf16 where the CPU multiplies it. `quick`: the demo's shape alone, each step
+ * once: shows that it works, not how fast. */
+CLLM_API CLLM_CHECK cllm_status cllm_bench(const char *backbone, const char *dtype, int threads, bool quick, const cllm_host *host,
+                                           char **json, cllm_error *err);
+
+/* What this build and machine are (CPU features, instruction sets in use, libraries, threads, memory), and a self-test: JSON
+ * (caller frees) with "ok", "checks": [{"name","ok","detail"}], … A check that fails makes "ok" false, not the call fail. */
+CLLM_API CLLM_CHECK cllm_status cllm_doctor(char **json, cllm_error *err);
 
 /* Writes the built-in shop into a folder: reviews.jsonl (Amazon's layout), items.tsv (title, brand, categories, description),
  * users.tsv (biography). People have planted tastes which purchases and words follow. A function of the sizes and the seed. */

@@ -9,8 +9,19 @@ const command COMMANDS[] = {
     {"train", "train CLLM4Rec on a data set: makes a run folder", cmd_train},
     {"eval", "rank all items for held-out rows, beside simple baselines", cmd_eval},
     {"recommend", "the best items for a user, a file of users, or a bare history", cmd_recommend},
+    {"similar", "the items most like an item or a text", cmd_similar},
+    {"export", "write user and item vectors as .npz or TSV", cmd_export},
+    {"tokenize", "show the token ids of a text or a template", cmd_tokenize},
+    {"backbone", "make a random language model (init), or look at one (inspect)", cmd_backbone},
+    {"doctor", "what this build and machine are, and a self-test", cmd_doctor},
     {NULL, NULL, NULL},
 };
+
+/* What was printed must have arrived: a full disk is a failure. */
+static int finish(const char *name, int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    return code != 0 ? code : console_fail_text(name, cllm_status_exit_code(CLLM_ERR_IO), "cannot write the output");
+}
 
 static void print_commands(FILE *to) {
     fprintf(to,
@@ -42,7 +53,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (const command *c = COMMANDS; c->name != NULL; c++) {
-        if (strcmp(c->name, argv[1]) == 0) return c->run(argc - 1, argv + 1);
+        if (strcmp(c->name, argv[1]) == 0) return finish(c->name, c->run(argc - 1, argv + 1));
     }
     return console_fail_text(argv[1], cllm_status_exit_code(CLLM_ERR_USAGE), "no such command; cllm4rec --help lists them");
 }

@@ -35,6 +35,11 @@ static void print_members(FILE *to, struct json_object *object) {
             fputc('(', to);
             print_members(to, value);
             fputc(')', to);
+        } else if (json_object_is_type(value, json_type_array)) {
+            for (size_t i = 0; i < json_object_array_length(value); i++) {
+                if (i > 0) fputc(' ', to);
+                print_scalar(to, json_object_array_get_idx(value, i));
+            }
         } else {
             print_scalar(to, value);
         }

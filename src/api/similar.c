@@ -1,0 +1,201 @@
+/*
+ * Items like an item, or like a text: cosine of item vectors. A text has no vector; it receives the content token under which the
+ * frozen backbone finds it most likely, as training gives one to an item's description.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/model.h"
+#include "base/alloc.h"
+#include "train/adam_table.h"
+
+/* Steps of Adam for a text's token, and their size as a share of the item vectors' spread. */
+enum { FIT_STEPS = 60 };
+static const double FIT_RATE = 0.05;
+
+enum { SPACE_COLLAB = 1, SPACE_CONTENT = 2 };
+
+static cllm_status parse_space(const char *name, bool text, unsigned *spaces, cllm_error *err) {
+    if (name == NULL) name = text ? "content" : "collab";
+    if (strcmp(name, "collab") == 0) *spaces = SPACE_COLLAB;
+    else if (strcmp(name, "content") == 0) *spaces = SPACE_CONTENT;
+    else if (strcmp(name, "both") == 0) *spaces = SPACE_COLLAB | SPACE_CONTENT;
+    else return cllm__fail(err, CLLM_ERR_USAGE, "space '%s': give collab, content or both", name);
+    if (text && *spaces != SPACE_CONTENT) return cllm__fail(err, CLLM_ERR_USAGE, "a text has a place in the space 'content' only, not in '%s'", name);
+    return CLLM_OK;
+}
+
+/* ---- Cosines ---- */
+
+/* scores[i] += the cosine of `vector` and item i's row. A zero vector is like nothing: 0. */
+static void add_cosines(float *scores, const cllm__tables *tables, const cllm__real *vector) {
+    size_t width = tables->width;
+    double norm = sqrt(cllm__dot(vector, vector, width));
+    for (size_t i = 0; i < tables->n_items; i++) {
+        const cllm__real *row = tables->items + i * width;
+        double product = norm * sqrt(cllm__dot(row, row, width));
+        if (product > 0) scores[i] += (float)(cllm__dot(vector, row, width) / product);
+    }
+}
+
+static cllm_status rank(cllm_session *s, const float *scores, size_t k, cllm_answer *answer, cllm_error *err) {
+    const cllm_model *model = s->model;
+    size_t n_items = model->collab.n_items, count;
+    CLLM_TRY(cllm__topk(&model->ties, scores, k < n_items ? k : n_items, s->scratch, s->ranked, s->ranked_scores, &count, err));
+    cllm_recommendation *items;
+    CLLM_TRY(CLLM_NEW(items, count + 1, err));
+    for (size_t i = 0; i < count; i++) {
+        size_t item = (size_t)s->ranked[i];
+        items[i] = (cllm_recommendation){cllm_model_item_id(model, item), cllm_model_item_title(model, item), s->ranked_scores[i]};
+    }
+    *answer = (cllm_answer){.items = items, .count = count};
+    if (count < k) snprintf(answer->reason, sizeof answer->reason, "there are only %zu other items of which something is known", count);
+    return CLLM_OK;
+}
+
+/* ---- The token of a text ---- */
+
+/* What fitting needs besides the session. */
+typedef struct fitting {
+    cllm__tables own, start;
+    cllm__gradient gradient;
+    cllm__adam_table items;
+    cllm__batch batch;
+    cllm__tokens tokens;
+} fitting;
+
+static void fitting_free(fitting *f) {
+    cllm__tables_free(&f->own);
+    cllm__tables_free(&f->start);
+    cllm__gradient_free(&f->gradient);
+    cllm__adam_table_free(&f->items);
+    cllm__batch_free(&f->batch);
+    cllm__tokens_free(&f->tokens);
+}
+
+/* The backbone once more, with what the backward pass needs. Kept for the next text. */
+static cllm_status open_training(cllm_session *s, cllm_error *err) {
+    if (s->training_engine != NULL) return CLLM_OK;
+    if (s->training_backbone == NULL) {
+        cllm__run run = {0};
+        cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .dtype = cllm__dtype_name(s->model->run.dtype), .training = true, .pool = s->pool};
+        cllm_status status = cllm__run_open(&run, s->model->run.folder, &options, err);
+        if (status == CLLM_OK) {
+            s->training_backbone = run.backbone;
+            run.backbone = NULL;
+        }
+        cllm__run_free(&run);
+        CLLM_TRY(status);
+    }
+    return cllm__engine_create(&s->training_engine, s->training_backbone, s->model->run.dtype, s->pool, err);
+}
+
+/* Writes the mean content vector of the items of which something is known; returns the root mean square distance of a value from
+ * it, 0 if there is no such item. */
+static double mean_of_items(const cllm_model *model, cllm__real *mean) {
+    const cllm__tables *t = &model->content;
+    double squares = 0;
+    size_t known = 0;
+    for (size_t j = 0; j < t->width; j++) {
+        double sum = 0, square = 0;
+        known = 0;
+        for (size_t i = 0; i < t->n_items; i++) {
+            double value = t->items[i * t->width + j];
+            if (model->hidden[i]) continue;
+            sum += value;
+            square += value * value;
+            known++;
+        }
+        if (known == 0) return 0;
+        mean[j] = (cllm__real)(sum / (double)known);
+        squares += square / (double)known - (sum / (double)known) * (sum / (double)known);
+    }
+    return squares > 0 ? sqrt(squares / (double)t->width) : 0;
+}
+
+static cllm_status set_up(cllm_session *s, fitting *f, const char *text, double *spread, cllm_error *err) {
+    const cllm_model *model = s->model;
+    const cllm__backbone_info *info = cllm__backbone_info_of(model->run.backbone);
+    size_t limit = (size_t)model->run.config.max_text_tokens;
+    CLLM_TRY(cllm__tokenizer_encode_main(model->run.tokenizer, text, strlen(text), false, limit > 0 ? limit : SIZE_MAX, &f->tokens, err));
+    if (f->tokens.count == 0) return cllm__fail(err, CLLM_ERR_USAGE, "the text is empty: give some words");
+    CLLM_TRY(cllm__tables_create(&f->own, 1, 1, info->width, err));
+    CLLM_TRY(cllm__tables_create(&f->start, 1, 1, info->width, err));
+    CLLM_TRY(cllm__gradient_create(&f->gradient, 1, 1, info->width, err));
+    *spread = mean_of_items(model, f->start.items);
+    if (*spread <= 0) return cllm__fail(err, CLLM_ERR_DATA, "the run has no content vectors to compare a text with (trained with content=0?)");
+    cllm__tables_copy(&f->own, &f->start);
+    const cllm__adam adam = {.lr = FIT_RATE * *spread, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    CLLM_TRY(cllm__adam_table_create(&f->items, f->own.items, 1, info->width, adam, err));
+    cllm__batch_rules rules = {.space = {.vocab_rows = (int32_t)info->vocabulary, .n_users = 1, .n_items = 1}, .reg = CLLM__REG_MAP,
+                               .predict_first = true, .context = info->context};
+    cllm__document document = {.kind = CLLM__TEXT_DESCRIPTION, .user = -1, .item = 0, .tokens = f->tokens.ids, .count = f->tokens.count};
+    cllm__batch_clear(&f->batch, CLLM__STAGE_CONTENT);
+    return cllm__batch_add_document(&f->batch, &rules, &model->run.prompts, &document, err);
+}
+
+/* From the mean of the items, towards what makes the text likely; the pull back is that of training. */
+static cllm_status fit_token(cllm_session *s, const char *text, cllm__real *vector, cllm_error *err) {
+    fitting f = {0};
+    double spread = 0;
+    const int32_t row = 0;
+    cllm_status status;
+    CLLM_TRY_CLEAN(open_training(s, err));
+    CLLM_TRY_CLEAN(set_up(s, &f, text, &spread, err));
+    /* A Gaussian prior with the spread of the items' own tokens. */
+    const cllm__objective objective = {.reg = CLLM__REG_MAP, .lambda_c = 1 / (spread * spread)};
+    for (int i = 0; i < FIT_STEPS; i++) {
+        cllm__loss loss;
+        CLLM_TRY_CLEAN(cllm__engine_step(s->training_engine, &f.batch, &f.own, &f.start, &objective, &f.gradient, &loss, err));
+        cllm__adam_table_step(&f.items, &row, 1, f.gradient.items, NULL);
+    }
+    memcpy(vector, f.own.items, f.own.width * sizeof *vector);
+    status = CLLM_OK;
+cleanup:
+    fitting_free(&f);
+    return status;
+}
+
+/* ---- */
+
+static cllm_status score_item(cllm_session *s, const char *id, unsigned spaces, float *scores, cllm_error *err) {
+    const cllm_model *model = s->model;
+    size_t item;
+    if (!cllm__dataset_find_item(model->run.dataset, id, &item)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "item '%s' is not in the data", id);
+    if (model->hidden[item]) {
+        return cllm__fail(err, CLLM_ERR_NOT_FOUND, "item '%s' has neither interactions nor texts: nothing is known to compare", id);
+    }
+    const size_t width = model->collab.width;
+    if ((spaces & SPACE_COLLAB) != 0) add_cosines(scores, &model->collab, model->collab.items + item * width);
+    if ((spaces & SPACE_CONTENT) != 0) add_cosines(scores, &model->content, model->content.items + item * width);
+    for (size_t i = 0; i < model->collab.n_items && spaces == (SPACE_COLLAB | SPACE_CONTENT); i++) scores[i] /= 2;
+    scores[item] = -INFINITY;
+    return CLLM_OK;
+}
+
+cllm_status cllm_similar(cllm_session *s, const char *item, const char *text, const char *space, size_t k, cllm_answer *answer,
+                         cllm_error *err) {
+    const cllm_model *model = s->model;
+    unsigned spaces = 0;
+    size_t n_items = model->collab.n_items;
+    if ((item == NULL) == (text == NULL)) return cllm__fail(err, CLLM_ERR_USAGE, "give an item or a text, and not both");
+    if (k == 0) return cllm__fail(err, CLLM_ERR_USAGE, "k is 0: ask for at least one item");
+    CLLM_TRY(parse_space(space, item == NULL, &spaces, err));
+    CLLM_TRY(CLLM_GROW(s->scores, s->scores_capacity, n_items, err));
+    memset(s->scores, 0, n_items * sizeof *s->scores);
+    if (item != NULL) {
+        CLLM_TRY(score_item(s, item, spaces, s->scores, err));
+    } else {
+        cllm__real *vector;
+        CLLM_TRY(CLLM_NEW(vector, model->content.width, err));
+        cllm_status status = fit_token(s, text, vector, err);
+        if (status == CLLM_OK) add_cosines(s->scores, &model->content, vector);
+        cllm__free(vector);
+        CLLM_TRY(status);
+    }
+    for (size_t i = 0; i < n_items; i++) {
+        if (model->hidden[i]) s->scores[i] = -INFINITY;
+    }
+    return rank(s, s->scores, k, answer, err);
+}

@@ -1,0 +1,154 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+typedef struct tokenizing {
+    const cllm_tokenizer *tokenizer;
+    bool as_template, pieces;
+    size_t n_users, n_items;
+} tokenizing;
+
+/* Length of the well-formed UTF-8 sequence (of several bytes) that begins at `text`, or 0. */
+static size_t sequence_length(const unsigned char *text, size_t left) {
+    size_t n = text[0] >= 0xC2 && text[0] <= 0xDF ? 2 : text[0] >= 0xE0 && text[0] <= 0xEF ? 3 : text[0] >= 0xF0 && text[0] <= 0xF4 ? 4 : 0;
+    if (n == 0 || n > left) return 0;
+    for (size_t i = 1; i < n; i++) {
+        if (text[i] < 0x80 || text[i] > 0xBF) return 0;
+    }
+    bool overlong = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
+    bool outside = (text[0] == 0xED && text[1] > 0x9F) || (text[0] == 0xF4 && text[1] > 0x8F);
+    return overlong || outside ? 0 : n;
+}
+
+/* A token as text: what cannot be shown as \xNN, a user or item token by its name. The caller frees. */
+static char *piece_text(const tokenizing *t, int32_t id) {
+    size_t size = cllm_tokenizer_size(t->tokenizer), length = 0;
+    char *bytes = NULL, *shown = NULL;
+    if ((size_t)id >= size) {
+        size_t number = (size_t)id - size;
+        bool user = number < t->n_users;
+        shown = malloc(32);
+        if (shown != NULL) snprintf(shown, 32, "<%s_%zu>", user ? "user" : "item", user ? number : number - t->n_users);
+        return shown;
+    }
+    if (cllm_tokenizer_decode(t->tokenizer, &id, 1, &bytes, &length, NULL) != CLLM_OK) return NULL;
+    shown = malloc(4 * length + 1);
+    size_t used = 0;
+    for (size_t i = 0; i < length && shown != NULL;) {
+        const unsigned char *at = (const unsigned char *)bytes + i;
+        size_t n = sequence_length(at, length - i);
+        if (n > 0 || (*at >= 0x20 && *at < 0x7F && *at != '\\')) {
+            n = n > 0 ? n : 1;
+            memcpy(shown + used, at, n);
+            used += n;
+            i += n;
+        } else {
+            used += (size_t)snprintf(shown + used, 5, "\\x%02x", *at);
+            i++;
+        }
+    }
+    if (shown != NULL) shown[used] = '\0';
+    cllm_text_free(bytes);
+    return shown;
+}
+
+static void print_json(const tokenizing *t, const int32_t *ids, size_t count) {
+    struct json_object *object = json_object_new_object(), *list = json_object_new_array(), *pieces = json_object_new_array();
+    for (size_t i = 0; i < count; i++) {
+        json_object_array_add(list, json_object_new_int(ids[i]));
+        char *text = t->pieces ? piece_text(t, ids[i]) : NULL;
+        if (t->pieces) json_object_array_add(pieces, json_object_new_string(text != NULL ? text : ""));
+        free(text);
+    }
+    json_object_object_add(object, "count", json_object_new_int64((int64_t)count));
+    json_object_object_add(object, "ids", list);
+    if (t->pieces) json_object_object_add(object, "pieces", pieces);
+    else json_object_put(pieces);
+    puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(object);
+}
+
+static cllm_status print_tokens(const tokenizing *t, const char *text, size_t length, cllm_error *err) {
+    int32_t *ids;
+    size_t count;
+    cllm_status status = cllm_tokenizer_encode(t->tokenizer, text, length, t->as_template, t->n_users, t->n_items, &ids, &count, err);
+    if (status != CLLM_OK) return status;
+    if (COMMON.json) {
+        print_json(t, ids, count);
+    } else if (t->pieces) {
+        for (size_t i = 0; i < count; i++) {
+            char *piece = piece_text(t, ids[i]);
+            printf("%d\t%s\n", ids[i], piece != NULL ? piece : "");
+            free(piece);
+        }
+    } else {
+        for (size_t i = 0; i < count; i++) printf(i == 0 ? "%d" : " %d", ids[i]);
+        putchar('\n');
+    }
+    cllm_ids_free(ids);
+    return CLLM_OK;
+}
+
+/* A line of ids for each line; memory does not grow with the file. */
+static int print_file(const tokenizing *t, const char *path) {
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (file == NULL) return console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s'", path);
+    char *line = NULL;
+    size_t capacity = 0;
+    int code = 0;
+    ssize_t length;
+    while (code == 0 && (length = getline(&line, &capacity, file)) >= 0) {
+        if (length > 0 && line[length - 1] == '\n') length--;
+        cllm_error err = {0};
+        if (print_tokens(t, line, (size_t)length, &err) != CLLM_OK) code = console_fail("tokenize", &err);
+    }
+    if (code == 0 && ferror(file)) code = console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s'", path);
+    free(line);
+    if (file != stdin) fclose(file);
+    return code;
+}
+
+int cmd_tokenize(int argc, char **argv) {
+    const char *text = NULL, *template = NULL, *file = NULL;
+    tokenizing t = {.n_users = SIZE_MAX, .n_items = SIZE_MAX};
+    const option_spec specs[] = {
+        {"text", 0, OPTION_TEXT, &text, "TEXT", "a text; user_1 and item_2 in it are ordinary characters"},
+        {"template", 0, OPTION_TEXT, &template, "TEXT", "a template: user_N and item_N become tokens above the vocabulary"},
+        {"file", 'f', OPTION_TEXT, &file, "FILE", "a line of ids for each line of a file (- is stdin), as --text"},
+        {"n-users", 0, OPTION_COUNT, &t.n_users, "N", "users; with --template"},
+        {"n-items", 0, OPTION_COUNT, &t.n_items, "N", "items (default: as many as ids have room for)"},
+        {"pieces", 0, OPTION_FLAG, &t.pieces, NULL, "one token a line: id and piece"},
+        COMMON_OPTIONS,
+    };
+    const usage use = {
+        .synopsis = "tokenize DIR (--text TEXT | --template TEXT --n-users N | --file FILE) [options]",
+        .about = "Shows the token ids that a backbone's tokenizer (vocab.json and merges.txt, or tokenizer.json) gives to a text.\n"
+                 "User u has the id V + u, item v the id V + n-users + v, where V counts the tokenizer's pieces.",
+        .examples = "  cllm4rec tokenize gpt2 --n-users 10 --template 'Hello, user_1! Have you seen item_2?'\n"
+                    "  cllm4rec tokenize runs/beauty/tokenizer --file lines.txt > ids.txt\n",
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    text_list arguments;
+    int code = options_parse(argc, argv, &use, specs, sizeof specs / sizeof specs[0], &arguments);
+    if (code >= 0) return code;
+    const char *folder = arguments.values[0];
+    text_list_free(&arguments);
+    const int wrong = cllm_status_exit_code(CLLM_ERR_USAGE);
+    if ((text != NULL) + (template != NULL) + (file != NULL) != 1) return console_fail_text(argv[0], wrong, "give one of --text, --template and --file");
+    if (template != NULL && t.n_users == SIZE_MAX) {
+        return console_fail_text(argv[0], wrong, "--template needs --n-users N: the ids of items begin above those of all users");
+    }
+    t.as_template = template != NULL;
+    cllm_error err = {0};
+    cllm_tokenizer *tokenizer;
+    if (cllm_tokenizer_open(&tokenizer, folder, &err) != CLLM_OK) return console_fail(argv[0], &err);
+    t.tokenizer = tokenizer;
+    const char *given = template != NULL ? template : text;
+    code = 0;
+    if (file != NULL) code = print_file(&t, file);
+    else if (print_tokens(&t, given, strlen(given), &err) != CLLM_OK) code = console_fail(argv[0], &err);
+    cllm_tokenizer_close(tokenizer);
+    return code;
+}
