@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "kernels/gemm_engine.h"
 #include "kernels/gemm_onednn.h"
 #include "kernels/ops_table.h"
@@ -144,6 +145,10 @@ size_t cllm__weight_rows(const cllm__weight *weight) {
 
 size_t cllm__weight_columns(const cllm__weight *weight) {
     return weight->matrix.n;
+}
+
+uint64_t cllm__weight_hash(const cllm__weight *weight) {
+    return cllm__hash(weight->panels, weight->bytes);
 }
 
 size_t cllm__weight_bytes(const cllm__weight *weight) {
@@ -342,6 +347,7 @@ cllm_status cllm__gemm_frozen_columns(cllm__pool *pool, cllm__real *y, size_t ld
 /* ---- Operands that change ---- */
 
 typedef struct turning {
+    const cllm__ops_table *ops;
     float *to; /* [m × k_padded] */
     const float *from;
     size_t ld, m, k, k_padded;
@@ -353,8 +359,7 @@ static void turn_task(void *context, size_t index, int worker) {
     const turning *run = context;
     size_t begin = index * TURN_ROWS, end = begin + TURN_ROWS < run->m ? begin + TURN_ROWS : run->m;
     (void)worker;
-    for (size_t p = 0; p < run->k; p++)
-        for (size_t i = begin; i < end; i++) run->to[i * run->k_padded + p] = run->from[p * run->ld + i];
+    run->ops->transpose(run->to + begin * run->k_padded, run->k_padded, run->from + begin, run->ld, run->k, end - begin);
     for (size_t i = begin; i < end; i++)
         for (size_t p = run->k; p < run->k_padded; p++) run->to[i * run->k_padded + p] = 0;
 }
@@ -373,7 +378,7 @@ static cllm_status multiply_transposed(cllm__pool *pool, size_t m, size_t n, siz
     CLLM_TRY(cllm__scratch_take(&scratch, a_bytes + b_bytes, 1, err));
     for (size_t p = 0; p == 0 || p < k; p += K_BLOCK) {
         size_t count = k - p < K_BLOCK ? k - p : K_BLOCK, wide = round_up(count, 32);
-        turning turn = {scratch, a + p * ld_a, ld_a, m, count, wide};
+        turning turn = {cllm__ops(), scratch, a + p * ld_a, ld_a, m, count, wide};
         cllm__pool_run(pool, (m + TURN_ROWS - 1) / TURN_ROWS, turn_task, &turn);
         packed w = packed_like(count, n, dtype);
         w.k_padded = wide;
