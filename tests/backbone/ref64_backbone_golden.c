@@ -4,9 +4,8 @@
 static void test_golden(void **state) {
     (void)state;
     const bounds bound = {1e-10, 1e-10, 1e-9, 1 - 1e-12};
-    check_golden("gpt2_f32", CLLM__F32, bound);
-    check_golden("gpt2_f16", CLLM__F32, bound);
-    check_golden("gpt2_bf16", CLLM__F32, bound);
+    static const char *const MODELS[] = {"gpt2_f32", "gpt2_f16", "gpt2_bf16", "llama_tied", "llama_bias", "qwen2", "mistral"};
+    for (size_t i = 0; i < CLLM_LEN(MODELS); i++) check_golden(MODELS[i], CLLM__F32, bound);
 }
 
 int main(void) {
