@@ -13,15 +13,17 @@ struct cllm__engine {
     cllm__pool *pool;
     cllm__pass *pass;
     cllm__heads heads;
+    const cllm__weight *packed_items; /* borrowed, may be NULL */
     size_t group_rows;
     /* of one group */
     cllm__real *x, *dx; /* [rows × width] */
     cllm__real *h, *dh; /* [n_out × width] */
     size_t *start, *out_rows;
     /* of a batch */
-    double *nll; /* [n_out] */
+    double *nll;          /* [n_out] */
+    cllm__real *readouts; /* [n_out × width] */
     struct {
-        size_t x, dx, h, dh, start, out_rows, nll;
+        size_t x, dx, h, dh, start, out_rows, nll, readouts;
     } room;
 };
 
@@ -57,6 +59,7 @@ void cllm__engine_free(cllm__engine *engine) {
     cllm__free(engine->start);
     cllm__free(engine->out_rows);
     cllm__free(engine->nll);
+    cllm__free(engine->readouts);
     cllm__free(engine);
 }
 
@@ -288,16 +291,22 @@ cllm_status cllm__engine_step(cllm__engine *engine, const cllm__batch *batch, co
 
 /* ---- Without gradients ---- */
 
+void cllm__engine_set_packed_items(cllm__engine *engine, const cllm__weight *packed) {
+    engine->packed_items = packed;
+}
+
 cllm_status cllm__engine_score(cllm__engine *engine, const cllm__tables *tables, const cllm__batch *batch, float *scores,
                                cllm_error *err) {
     CLLM_ASSERT(batch->stage == CLLM__STAGE_PROMPT || batch->stage == CLLM__STAGE_REC);
-    CLLM_TRY(check_tables(engine, batch, tables, err));
-    for (group g = {0}; next_group(engine, batch, &g);) {
-        CLLM_TRY(forward(engine, batch, tables, &g, (cllm__forward_options){0}, err));
-        CLLM_TRY(cllm__item_scores(&engine->heads, engine->h, g.n_out, tables->width, tables->items, tables->n_items,
-                                   scores + g.first * tables->n_items, err));
-    }
-    return CLLM_OK;
+    const cllm__weight *packed = engine->packed_items;
+    if (packed != NULL && (cllm__weight_rows(packed) != tables->width || cllm__weight_columns(packed) != tables->n_items))
+        return cllm__fail(err, CLLM_ERR_MISMATCH, "the packed items are %zu of width %zu, the table's %zu of width %zu",
+                          cllm__weight_columns(packed), cllm__weight_rows(packed), tables->n_items, tables->width);
+    /* All readouts first: the items are packed, or streamed, once for all of them. */
+    CLLM_TRY(CLLM_GROW(engine->readouts, engine->room.readouts, batch->n_out * tables->width, err));
+    CLLM_TRY(cllm__engine_hidden(engine, tables, batch, engine->readouts, err));
+    return cllm__item_scores(&engine->heads, engine->readouts, batch->n_out, tables->width, tables->items, tables->n_items, packed,
+                             scores, err);
 }
 
 cllm_status cllm__engine_text_nll(cllm__engine *engine, const cllm__tables *tables, const cllm__batch *batch, double *nll,

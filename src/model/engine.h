@@ -2,7 +2,8 @@
  * The mathematics of CLLM4Rec on a frozen backbone (paper.md 2 and 3): losses and gradients of a batch, scores of prompts.
  *
  * An engine owns the buffers of one computation: it belongs to one thread at a time (and uses its pool's workers inside).
- * Buffers grow when a larger batch than before comes, and a step on batches no larger than earlier ones allocates nothing.
+ * Buffers grow when a larger group of sequences than before comes, and products are set up when one of a new height comes;
+ * a step whose like has been before allocates nothing.
  *
  * Results do not depend on the number of threads. What is read out of a sequence (hidden state, scores, its text's
  * likelihood) does not depend on the other sequences of its batch, bit for bit, unless dropout is on.
@@ -55,6 +56,10 @@ CLLM_CHECK cllm_status cllm__engine_step(cllm__engine *engine, const cllm__batch
                                          const cllm__tables *other, const cllm__objective *objective, cllm__gradient *gradient,
                                          cllm__loss *loss, cllm_error *err);
 
+/* Items as cllm__engine_score multiplies by them: weight_pack of the table [n_items × width], transposed, in the engine's dtype.
+ * For tables that don't change: without it each call packs them anew, which takes longer than a single prompt's product. Scores
+ * have the same bits. Borrowed until it is replaced; NULL: none. May be shared by engines. */
+void cllm__engine_set_packed_items(cllm__engine *engine, const cllm__weight *packed);
 /* scores [sequences × n_items] of prompts (stage prompt or rec): natural log of the softmax over all items at the last row. */
 CLLM_CHECK cllm_status cllm__engine_score(cllm__engine *engine, const cllm__tables *tables, const cllm__batch *batch,
                                           float *scores, cllm_error *err);

@@ -61,11 +61,10 @@ static void row_task(void *context, size_t r, int worker) {
     for (size_t i = 0; i < n; i++) logits[targets[i]] -= (cllm__real)b->weight;
 }
 
-static cllm_status make_room(cllm__heads *heads, size_t rows, size_t classes, cllm_error *err) {
+/* For a whole block at once, so that a larger batch needs no more. */
+static cllm_status make_room(cllm__heads *heads, size_t classes, cllm_error *err) {
     size_t block_rows = cllm__heads_block(classes);
     if (block_rows > SIZE_MAX / (classes > 0 ? classes : 1)) return cllm__fail_nomem(err);
-    /* The whole block at once, so that a larger batch needs no more. */
-    (void)rows;
     return CLLM_GROW(heads->logits, heads->room, block_rows * classes, err);
 }
 
@@ -83,7 +82,7 @@ cllm_status cllm__item_head(cllm__heads *heads, const cllm__real *h, size_t rows
         if (cold[targets.targets[i]])
             return cllm__fail(err, CLLM_ERR_DATA, "item %d is a target, but it is kept out of the softmax as a cold item",
                               (int)targets.targets[i]);
-    CLLM_TRY(make_room(heads, rows, n_items, err));
+    CLLM_TRY(make_room(heads, n_items, err));
     size_t step = cllm__heads_block(n_items);
     for (size_t r = 0; r < rows; r += step) {
         size_t n = rows - r < step ? rows - r : step;
@@ -102,13 +101,17 @@ cllm_status cllm__item_head(cllm__heads *heads, const cllm__real *h, size_t rows
 }
 
 cllm_status cllm__item_scores(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__real *items,
-                              size_t n_items, float *scores, cllm_error *err) {
-    CLLM_TRY(make_room(heads, rows, n_items, err));
+                              size_t n_items, const cllm__weight *packed, float *scores, cllm_error *err) {
+    CLLM_TRY(make_room(heads, n_items, err));
     size_t step = cllm__heads_block(n_items);
     for (size_t r = 0; r < rows; r += step) {
         size_t n = rows - r < step ? rows - r : step;
-        CLLM_TRY(cllm__gemm(heads->pool, false, true, n, n_items, width, h + r * width, width, items, width, 0, heads->logits,
-                            n_items, heads->dtype, err));
+        const cllm__real *from = h + r * width;
+        if (packed != NULL)
+            CLLM_TRY(cllm__gemm_frozen(heads->pool, heads->logits, n_items, from, width, n, packed, NULL, CLLM__GEMM_PLAIN, err));
+        else
+            CLLM_TRY(cllm__gemm(heads->pool, false, true, n, n_items, width, from, width, items, width, 0, heads->logits, n_items,
+                                heads->dtype, err));
         block b = {.logits = heads->logits, .classes = n_items, .scores = scores + r * n_items};
         cllm__pool_run(heads->pool, n, row_task, &b);
     }
@@ -121,7 +124,7 @@ cllm_status cllm__word_head(cllm__heads *heads, const cllm__real *h, size_t rows
     if (head == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was opened without its vocabulary head");
     if (dh != NULL && transposed == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was not opened for training");
     size_t classes = cllm__weight_columns(head), step = cllm__heads_block(classes);
-    CLLM_TRY(make_room(heads, rows, classes, err));
+    CLLM_TRY(make_room(heads, classes, err));
     for (size_t r = 0; r < rows; r += step) {
         size_t n = rows - r < step ? rows - r : step;
         CLLM_TRY(cllm__gemm_frozen(heads->pool, heads->logits, classes, h + r * width, width, n, head, NULL, CLLM__GEMM_PLAIN, err));

@@ -36,9 +36,9 @@ typedef struct cllm__head_targets {
 CLLM_CHECK cllm_status cllm__item_head(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__real *items,
                                        size_t n_items, const uint8_t *cold, cllm__head_targets targets, double weight,
                                        double *nll, cllm__real *dh, cllm__real *ditems, bool add, cllm_error *err);
-/* scores [rows × n_items] = log softmax(items·h_r). */
+/* scores [rows × n_items] = log softmax(items·h_r). packed (or NULL): the same items, packed transposed; the bits are the same. */
 CLLM_CHECK cllm_status cllm__item_scores(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__real *items,
-                                         size_t n_items, float *scores, cllm_error *err);
+                                         size_t n_items, const cllm__weight *packed, float *scores, cllm_error *err);
 /* The vocabulary head, one target a row. With dh: the backbone is open for training. */
 CLLM_CHECK cllm_status cllm__word_head(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width,
                                        const cllm__backbone *backbone, const int32_t *targets, double weight, double *nll,

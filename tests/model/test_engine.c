@@ -246,6 +246,32 @@ static void test_scores_alone(void **state) {
     close_world(&w);
 }
 
+/* Items packed once and for all: the same bits. */
+static void test_packed_items(void **state) {
+    (void)state;
+    for (int dtype = 0; dtype < 2; dtype++) {
+        world w;
+        cllm__batch batch = {0};
+        cllm__weight *packed, *other;
+        cllm_error error;
+        float plain[9 * ITEMS], again[9 * ITEMS];
+        open_world(&w, 2, (cllm__dtype)dtype);
+        fill(&w, &batch, CLLM__STAGE_PROMPT, 0, 9);
+        OK(cllm__engine_score(w.engine, &w.own, &batch, plain, ERR));
+        OK(cllm__weight_pack(&packed, w.own.items, w.width, ITEMS, true, (cllm__dtype)dtype, NULL, ERR));
+        OK(cllm__weight_pack(&other, w.own.items, w.width, ITEMS - 1, true, (cllm__dtype)dtype, NULL, ERR));
+        cllm__engine_set_packed_items(w.engine, packed);
+        OK(cllm__engine_score(w.engine, &w.own, &batch, again, ERR));
+        assert_memory_equal(plain, again, sizeof plain);
+        cllm__engine_set_packed_items(w.engine, other);
+        assert_int_equal(cllm__engine_score(w.engine, &w.own, &batch, again, &error), CLLM_ERR_MISMATCH);
+        cllm__weight_free(packed);
+        cllm__weight_free(other);
+        cllm__batch_free(&batch);
+        close_world(&w);
+    }
+}
+
 static void test_text_likelihood(void **state) {
     (void)state;
     world w;
@@ -402,11 +428,10 @@ static void test_no_allocation(void **state) {
     size_t counts[200];
     open_world(&w, 2, CLLM__F32);
     size_t before = 0;
-    for (int round = 0; round < 4; round++) {
-        if (round == 2) before = cllm__alloc_count();
+    for (int round = 0; round < 6; round++) {
+        if (round == 3) before = cllm__alloc_count();
         for (size_t i = 0; i < 3; i++) {
-            /* Other examples in each round, and no more of them than in the first. */
-            fill(&w, &batch, trained[i], 0, round == 0 ? 200 : 200 - 40 * (size_t)round);
+            fill(&w, &batch, trained[i], 0, 200 - 60 * (size_t)(round % 3));
             step(&w, &batch, map_objective);
             if (trained[i] == CLLM__STAGE_CONTENT) OK(cllm__engine_text_nll(w.engine, &w.own, &batch, nll, counts, ERR));
         }
@@ -582,7 +607,7 @@ int main(void) {
         cmocka_unit_test(test_permuted_items),     cmocka_unit_test(test_threads),        cmocka_unit_test(test_touched_rows),
         cmocka_unit_test(test_nothing_to_predict), cmocka_unit_test(test_no_allocation),  cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_cold_items),         cmocka_unit_test(test_errors),         cmocka_unit_test(test_short_of_memory),
-        cmocka_unit_test(test_tables),             cmocka_unit_test(test_text_mean),
+        cmocka_unit_test(test_tables),             cmocka_unit_test(test_text_mean),      cmocka_unit_test(test_packed_items),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
