@@ -147,6 +147,7 @@ static const char *put_zip(const char *name, const file_member *members, size_t 
             memcpy(bytes + 10, m->header, text);
         }
         if (m->size > 0) memcpy(bytes + head + text, m->data, m->size);
+        if (head + text + m->size == 0) free(bytes), bytes = NULL; /* libzip does not free an empty block */
         zip_source_t *source = zip_source_buffer(zip, bytes, head + text + m->size, 1);
         zip_int64_t index = zip_file_add(zip, m->name, source, 0);
         assert_true(index >= 0 && zip_set_file_compression(zip, (zip_uint64_t)index, method, 0) == 0);
