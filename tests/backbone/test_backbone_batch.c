@@ -8,11 +8,16 @@ typedef struct setup {
     cllm__real *x, *dh;
 } setup;
 
+static bool g_llama; /* which family the tests run on */
+
 static setup set_up(cllm__dtype dtype) {
     static const size_t LENGTHS[] = {17, 1, 40, 3, 8, 25, 2, 33, 9, 12};
     setup s = {.sequences = CLLM_LEN(LENGTHS)};
     model m;
-    model_gpt2(&m, (spec){.layers = 3, .heads = 4, .width = 48, .inner = 80, .vocabulary = 30, .context = 40, .prefix = "", .seed = 9});
+    spec shape = {.layers = 3, .heads = 4, .width = 48, .inner = 80, .vocabulary = 30, .context = 40, .prefix = "", .seed = 9,
+                  .type = "llama", .kv_heads = 2, .head_width = 16};
+    if (g_llama) model_llama(&m, shape);
+    else model_gpt2(&m, shape);
     s.backbone = model_open(&m, "scratch_batch", dtype, true);
     s.rows = row_pointers(s.start, LENGTHS, s.sequences);
     s.width = cllm__backbone_info_of(s.backbone)->width;
@@ -154,8 +159,12 @@ static void check_rows(cllm__dtype dtype) {
 }
 
 static void both(void (*check)(cllm__dtype)) {
-    check(CLLM__F32);
-    check(CLLM__BF16);
+    for (int family = 0; family < 2; family++) {
+        g_llama = family == 1;
+        check(CLLM__F32);
+        check(CLLM__BF16);
+    }
+    g_llama = false;
 }
 static void test_alone_equals_packed(void **state) {
     (void)state;
@@ -196,9 +205,8 @@ static void test_gradient_of_few_rows(void **state) {
 
 /* A pass is used again: larger, smaller, kept or not; nothing of an earlier batch shows. A later one's rows see nothing of
  * the rows that follow them (the attention is causal). */
-static void test_reuse(void **state) {
-    (void)state;
-    setup s = set_up(CLLM__F32), small = s;
+static void check_reuse(cllm__dtype dtype) {
+    setup s = set_up(dtype), small = s;
     small.sequences = 2;
     small.rows = s.start[2];
     result big = compute(&s, NULL, s.all, s.rows, KEEP), little = compute(&small, NULL, s.all, small.rows, KEEP);
@@ -231,6 +239,11 @@ static void test_reuse(void **state) {
     free_result(big);
     free_result(little);
     tear_down(&s);
+}
+
+static void test_reuse(void **state) {
+    (void)state;
+    both(check_reuse);
 }
 
 static void expect_usage(const setup *s, cllm__ragged ragged, const size_t *rows, size_t n, cllm__forward_options options,
