@@ -1,7 +1,8 @@
 # Included for each build of this layer. The operations are compiled once per instruction set, each with flags of its own;
 # everything else, the dispatcher above all, at the baseline. No flag here changes the meaning of a floating-point operation:
-# -fno-trapping-math only says that nobody looks at the exception flags, which the vectoriser needs to know.
-set(loops -O3 -fno-trapping-math)
+# -fno-trapping-math only says that nobody looks at the exception flags, which the vectoriser needs to know. gcc would unroll
+# a loop of 16 lanes inside other loops before it vectorises, and then cannot; the parameter keeps it from that.
+set(loops -O3 -fno-trapping-math $<$<C_COMPILER_ID:GNU>:--param=max-completely-peel-times=8>)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/ops_baseline.c PROPERTIES COMPILE_OPTIONS "${loops}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND suffix STREQUAL "")
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/ops_avx2.c PROPERTIES

@@ -56,7 +56,7 @@ typedef struct cllm__ops_table {
     void (*round_bf16)(cllm__real *y, const cllm__real *x, size_t n);
 
     /* For gemm.c; gemm_onednn.h has the layout of panels. Packs one panel of the matrix whose element (p, j) is
-     * from[p·row + j·column]; `n` ≤ 64 of its columns exist. */
+     * from[p·row + j·column], where row or column is 1; `n` ≤ 64 of its columns exist. */
     void (*pack_panel)(cllm__real *to, const cllm__real *from, size_t row, size_t column, size_t k, size_t k_padded, size_t n);
     void (*pack_panel_bf16)(uint16_t *to, const cllm__real *from, size_t row, size_t column, size_t k, size_t k_padded, size_t n);
     /* y[rows × n] = x[rows × k]·panels (+ bias) (+ y). */
@@ -65,6 +65,8 @@ typedef struct cllm__ops_table {
     /* y[rows × n] = s (+ bias) (+ y), in this order. */
     void (*store_rows)(cllm__real *y, size_t ld_y, const cllm__real *s, size_t ld_s, size_t rows, size_t n, const cllm__real *bias,
                        bool add);
+    /* to[c·ld_to + r] = from[r·ld + c]. */
+    void (*transpose)(cllm__real *to, size_t ld_to, const cllm__real *from, size_t ld, size_t rows, size_t columns);
 } cllm__ops_table;
 
 extern const cllm__ops_table cllm__ops_baseline;
