@@ -101,6 +101,8 @@ typedef enum cllm_split_rule {
     CLLM_SPLIT_FILES      /* as the files valid and test say */
 } cllm_split_rule;
 
+#define CLLM_QUOTE_NOTHING '\1' /* nothing quotes fields */
+
 /* Zeroed options with `inputs` and `output` set are a good default; cllm_prepare_options_init() gives exactly that. */
 typedef struct cllm_prepare_options {
     const char *const *inputs;   /* interaction or review files, "-" is standard input; for CLLM_SPLIT_FILES: the training part */
@@ -115,7 +117,7 @@ typedef struct cllm_prepare_options {
     const char *user_column, *item_column, *rating_column, *time_column, *text_column; /* NULL: the usual names */
     const char *separator;       /* NULL: by content */
     const char *encoding;        /* NULL or "utf-8", or "latin1" */
-    char quote;                  /* 0: by format (CSV yes, TSV no) */
+    char quote;                  /* 0: by format (CSV yes, TSV no), CLLM_QUOTE_NOTHING, or the character */
     int header;                  /* 0 auto, 1 yes, −1 no */
     bool raw_text;               /* keep HTML entities and tags */
     bool has_min_rating;

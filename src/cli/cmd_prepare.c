@@ -25,6 +25,7 @@ int cmd_prepare(int argc, char **argv) {
         {"force", 'f', OPTION_FLAG, &options.force, NULL, "replace an existing folder"},
         {NULL, 0, OPTION_GROUP, NULL, NULL, "What to read"},
         {"items", 0, OPTION_TEXT, &options.items, "FILE", "item titles, brands, categories, descriptions; fixes the item universe"},
+        {"only-seen-items", 0, OPTION_FLAG, &options.only_seen_items, NULL, "leave out the items of that file that have no interactions"},
         {"users", 0, OPTION_TEXT, &options.users, "FILE", "user biographies"},
         {"texts", 0, OPTION_TEXT, &options.texts, "FILE", "reviews in a file of their own: user, item, text"},
         {"train", 0, OPTION_TEXT, &train, "FILE", "already split data: the training part (user, item; or .npz)"},
@@ -38,7 +39,7 @@ int cmd_prepare(int argc, char **argv) {
         {"time-col", 0, OPTION_TEXT, &options.time_column, "NAME", "the column with the time"},
         {"text-col", 0, OPTION_TEXT, &options.text_column, "NAME", "the column with the review"},
         {"sep", 0, OPTION_TEXT, &options.separator, "TEXT", "what separates columns"},
-        {"quote", 0, OPTION_TEXT, &quote, "CHAR", "what quotes fields (CSV: \"; TSV: nothing)"},
+        {"quote", 0, OPTION_TEXT, &quote, "CHAR|none", "what quotes fields (CSV: \"; TSV: nothing)"},
         {"header", 0, OPTION_TEXT, &header, "auto|yes|no", "whether the first line names the columns"},
         {"encoding", 0, OPTION_TEXT, &options.encoding, "NAME", "utf-8 (default) or latin1"},
         {"raw-text", 0, OPTION_FLAG, &options.raw_text, NULL, "keep HTML entities and tags in texts"},
@@ -78,8 +79,10 @@ int cmd_prepare(int argc, char **argv) {
     if (strcmp(header, "yes") == 0) options.header = 1;
     else if (strcmp(header, "no") == 0) options.header = -1;
     else if (strcmp(header, "auto") != 0) return console_fail_text(argv[0], wrong, "--header '%s': give auto, yes or no", header);
-    if (quote != NULL) {
-        if (strlen(quote) != 1) return console_fail_text(argv[0], wrong, "--quote '%s': give one character", quote);
+    if (quote != NULL && strcmp(quote, "none") == 0) {
+        options.quote = CLLM_QUOTE_NOTHING;
+    } else if (quote != NULL) {
+        if (strlen(quote) != 1) return console_fail_text(argv[0], wrong, "--quote '%s': give one character, or none", quote);
         options.quote = quote[0];
     }
     options.has_min_rating = min_rating > -1e300;

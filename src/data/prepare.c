@@ -54,7 +54,7 @@ static cllm_status check_options(const cllm_prepare_options *o, cllm__row_option
         return cllm__fail(err, CLLM_ERR_USAGE, "no encoding '%s': give utf-8 or latin1", o->encoding);
     }
     rows->delimited.separator = o->separator;
-    if (o->quote != 0) rows->delimited.quote = (unsigned char)o->quote;
+    if (o->quote != 0) rows->delimited.quote = o->quote == CLLM_QUOTE_NOTHING ? CLLM_QUOTE_NONE : (unsigned char)o->quote;
     rows->delimited.header = o->header > 0 ? CLLM_HEADER_YES : o->header < 0 ? CLLM_HEADER_NO : CLLM_HEADER_AUTO;
     rows->columns[CLLM__COLUMN_USER] = o->user_column;
     rows->columns[CLLM__COLUMN_ITEM] = o->item_column;

@@ -528,6 +528,19 @@ static void test_bad_rows(void **state) {
     refuse_text("u\ta\n", (cllm_prepare_options){.items = at("items")}, CLLM_ERR_DATA, "names no items");
 }
 
+static void test_quotes(void **state) {
+    (void)state;
+    size_t row;
+    cllm__dataset *d = make_from("user,item\n\"u\",a\n\"v,a\n", (cllm_prepare_options){.quote = CLLM_QUOTE_NOTHING});
+    assert_true(cllm__dataset_find_user(d, "\"u\"", &row) && cllm__dataset_find_user(d, "\"v", &row));
+    cllm__dataset_close(d);
+    d = make_from("user\titem\n'u'\ta\n", (cllm_prepare_options){.quote = '\''});
+    assert_true(cllm__dataset_find_user(d, "u", &row));
+    cllm__dataset_close(d);
+    refuse_text("user,item\n\"v,a\n", (cllm_prepare_options){0}, CLLM_ERR_DATA, "never closed");
+    refuse_text("user,item\nv,a\n", (cllm_prepare_options){.quote = '\n'}, CLLM_ERR_USAGE, "quote");
+}
+
 static void test_usage(void **state) {
     (void)state;
     const char *input = put("input", "u\ti\n");
@@ -592,7 +605,7 @@ int main(void) {
         cmocka_unit_test(test_strange_ids),  cmocka_unit_test(test_strange_dropped), cmocka_unit_test(test_texts_cleaned),
         cmocka_unit_test(test_inputs),       cmocka_unit_test(test_npz_equals_tsv), cmocka_unit_test(test_recbole),
         cmocka_unit_test(test_numbering),    cmocka_unit_test(test_summary),       cmocka_unit_test(test_smallest),
-        cmocka_unit_test(test_bad_rows),     cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_bad_rows),     cmocka_unit_test(test_quotes),        cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }
