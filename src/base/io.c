@@ -225,7 +225,10 @@ cllm_status cllm__out_create(cllm__out **result, const char *path, cllm_error *e
     snprintf(out->temporary, size, "%s.tmp-%ld", path, (long)getpid());
     if (refused(CLLM_IO_CREATE, path) || (out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0) {
         cllm_status status = cllm__fail_errno(err, "cannot write '%s'", path);
-        if (status == CLLM_ERR_NOT_FOUND) status = CLLM_ERR_IO;
+        if (status == CLLM_ERR_NOT_FOUND) { /* the folder is missing, not what was asked for */
+            status = CLLM_ERR_IO;
+            if (err != NULL) err->status = status;
+        }
         out_free(out);
         return status;
     }
