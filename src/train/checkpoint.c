@@ -234,7 +234,11 @@ static cllm_status load_table(const cllm__safetensors *file, const char *name, s
     uint64_t shape[] = {rows, width};
     const cllm__tensor *tensor;
     CLLM_TRY(cllm__safetensors_require_float(file, name, 2, shape, &tensor, err));
-    CLLM_TRY(cllm__tensor_check_finite(tensor, err));
+    cllm_status status = cllm__tensor_check_finite(tensor, err);
+    if (status != CLLM_OK) {
+        cllm__error_prefix(err, "%s", cllm__safetensors_path(file));
+        return status;
+    }
     return cllm__tensor_to_real(tensor, to, err);
 }
 
