@@ -1,0 +1,61 @@
+# Damaged and mismatched runs, data sets and backbones: the exit code and the place for each command that opens them.
+. "$(dirname "$0")/../support/cli.sh"
+
+make_run -q
+fresh() { rm -rf bad && cp -r run bad; }
+# each CODE PATTERN: every command that needs the tables.
+each() {
+    fails "$1" "$2" eval bad
+    fails "$1" "$2" recommend bad --user u01
+    fails "$1" "$2" similar bad --item i01
+    fails "$1" "$2" export bad -o x
+}
+
+fresh && head -c 100 run/run.json >bad/run.json
+each 3 "bad/run.json"
+fails 3 "bad/run.json" inspect bad
+fresh && : >bad/run.json
+each 3 "bad/run.json"
+fresh && sed 's/cllm4rec run 1/cllm4rec run 99/' run/run.json >bad/run.json
+each 3 "cllm4rec run 99"
+fresh && sed 's/"epochs": *"[^"]*"/"epochs": "many"/' run/run.json >bad/run.json
+fails 2 "epochs" eval bad || true
+fresh && head -c 5000 run/model.safetensors >bad/model.safetensors
+each 3 "bad/model.safetensors"
+fresh && : >bad/model.safetensors
+each 3 "bad/model.safetensors"
+fresh && { printf '\377\377\377\377\377\377\377\177'; tail -c +9 run/model.safetensors; } >bad/model.safetensors
+each 3 "bad/model.safetensors"
+# NaN among the numbers.
+fresh && { head -c -64 run/model.safetensors; printf '\377\377\377\177%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; } >bad/model.safetensors
+fails 3 "bad/model.safetensors" recommend bad --user u01
+fresh && rm bad/model.safetensors
+each 3 "no trained tables"
+fresh && rm -r bad/tokenizer
+each 3 "bad/tokenizer"
+fresh && rm -r bad/backbone
+each 3 "bad/backbone"
+
+# Another backbone than the one it was trained on; another data set.
+fresh && rm -r bad/backbone && run backbone init -o bad/backbone --layers 2 --heads 4 --width 128 --tokenizer run/tokenizer --seed 77 -q
+each 4 "backbone"
+run prepare reviews.tsv --items items.tsv -o other --seed 5 -q
+fails 4 "other" eval run --data other
+fails 4 "other" recommend run --data other --user u01
+mv data elsewhere
+fails 3 "another place: --data DIR" recommend run --user u01
+run recommend run --user u01 --data elsewhere -k 1
+mv elsewhere data
+
+# A data set of which a file was changed or lost.
+for file in data/*; do
+    [ "$file" != data/source.json ] || continue
+    cp -r data kept
+    [ -s "$file" ] && { head -c -1 "kept/${file#data/}" >"$file"; fails 3 "${file#data/}" recommend run --user u01; }
+    rm "$file"
+    fails 3 "" recommend run --user u01
+    rm -rf data && mv kept data
+done
+run recommend run --user u01 -k 1
+[ ! -e x ] || die "a failure left x"
+nothing_left

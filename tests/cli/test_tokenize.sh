@@ -1,0 +1,63 @@
+# tokenize: GPT-2's published example where its vocabulary is at hand; else on a vocabulary learnt from a small shop.
+. "$(dirname "$0")/../support/cli.sh"
+
+check_help tokenize --text --template --file --n-users --n-items --pieces
+make_shop
+run prepare reviews.tsv --items items.tsv -o data -q
+run train data -o run --epochs 0/0/1 --max-text-tokens 8 -q
+own=run/tokenizer
+
+# Text and back: the pieces put together are the text.
+run tokenize $own --text 'the lamp by item_3' --pieces
+equal "the pieces" "$(cut -f 2- stdout | tr -d '\n')" 'the lamp by item_3'
+run tokenize $own --text 'the lamp by item_3' --json --pieces
+equal "count" "$(get count)" "$(get -n ids)"
+equal "pieces" "$(get -n pieces)" "$(get -n ids)"
+run tokenize $own --text ''
+equal "ids of nothing" "$(cat stdout)" ''
+
+# Templates: ids above the vocabulary, users first; what is out of range is text.
+size=$(awk 'BEGIN { RS = "\"[^\"]*\":" } END { print NR - 1 }' <run/tokenizer/vocab.json)
+run tokenize $own --n-users 5 --template 'user_4'
+user=$(cat stdout)
+run tokenize $own --n-users 5 --template 'item_0'
+equal "item_0 follows user_4" "$(cat stdout)" "$((user + 1))"
+run tokenize $own --n-users 5 --n-items 1 --template 'item_1'
+[ "$(wc -w <stdout)" -gt 1 ] || die "item_1 of 1 item is no token"
+run tokenize $own --n-users 5 --text 'user_4'
+[ "$(wc -w <stdout)" -gt 1 ] || die "--text makes tokens of users"
+run tokenize $own --n-users 5 --template 'user_4' --pieces
+equal "name of a user token" "$(cut -f 2 stdout)" '<user_4>'
+
+# A line of ids for each line of a file, from a file and from stdin; the last line may lack its newline.
+printf 'the lamp\n\nby the window' >lines
+run tokenize $own --file lines
+equal "lines" "$(wc -l <stdout)" 3
+cp stdout lines.ids
+"$program" tokenize $own -f - <lines >stdout 2>stderr || die "from stdin"
+cmp -s stdout lines.ids || die "stdin and file differ"
+run tokenize $own --text 'the lamp'
+equal "line and text" "$(cat stdout)" "$(head -n 1 lines.ids)"
+run tokenize $own --file lines --json
+equal "JSON lines" "$("$JSON_GET" -l <stdout)" 3
+
+fails 2 "give one of" tokenize $own
+fails 2 "give one of" tokenize $own --text a --file lines
+fails 2 "needs --n-users" tokenize $own --template 'item_0'
+fails 2 "31 bits" tokenize $own --n-users 3000000000 --template 'item_0'
+fails 3 "no-such" tokenize no-such --text a
+fails 3 "no-such" tokenize $own --file no-such
+mkdir broken && printf '{"a": 0, "b": 0}' >broken/vocab.json && : >broken/merges.txt
+fails 3 "broken/vocab.json" tokenize broken --text a
+rm broken/merges.txt
+fails 3 "merges.txt" tokenize broken --text a
+
+# The published example.
+if [ -e "$shared/gpt2-tokenizer/vocab.json" ]; then
+    run tokenize "$shared/gpt2-tokenizer" --n-users 10 --template 'Hello, user_1! Have you seen item_2?'
+    equal "the paper's example" "$(cat stdout)" '15496 11 50258 0 8192 345 1775 50269 30'
+    run tokenize "$shared/gpt2-tokenizer" --text 'Hello, user_1! Have you seen item_2?'
+    equal "as text" "$(cat stdout)" '15496 11 2836 62 16 0 8192 345 1775 2378 62 17 30'
+else
+    echo "skipped: GPT-2's vocabulary is not there"
+fi

@@ -1,0 +1,64 @@
+# train: its report, wrong settings, folders that exist, resume, dry run, budget, --final.
+. "$(dirname "$0")/../support/cli.sh"
+
+check_help train --backbone --epochs --lambda-c --resume --budget --dry-run --final --dtype --set
+make_shop
+run prepare reviews.tsv --items items.tsv -o data -q
+short="--epochs 1/1/1 --max-text-tokens 8"
+
+run train data -o run $short --json
+equal status "$(get status)" done
+equal "epochs" "$(get settings/epochs)" 1/1/1
+get validation/ndcg@100 >/dev/null
+get backbone/hash >/dev/null
+for file in run.json model.safetensors metrics.csv log.jsonl tokenizer backbone/config.json backbone/model.safetensors; do
+    [ -e "run/$file" ] || die "run/$file is missing"
+done
+[ ! -e run/checkpoint.safetensors ] || die "a finished run keeps its checkpoint"
+[ "$("$JSON_GET" -l <run/log.jsonl)" -ge 3 ] || die "log.jsonl has too few lines"
+run inspect run --json
+equal "inspect's preset" "$(get preset)" paper
+
+# Wrong usage says what would be right, and leaves nothing.
+fails 2 "give a data set" train -o x
+fails 2 "" train data
+fails 2 "exists already" train data -o run $short
+fails 2 "epochs" train data -o x --epochs some
+fails 2 "lr" train data -o x --lr -1
+fails 2 "batch" train data -o x --batch 0
+fails 2 "beauty@10" train data -o x --monitor beauty@10
+fails 2 "preset" train data -o x --preset best
+fails 2 "reg" train data -o x --reg none
+fails 2 "no-such-setting" train data -o x --set no-such-setting=1
+fails 2 "give f32 or bf16" train data -o x --dtype f8
+fails 2 "give a time" train data -o x --budget soon
+fails 2 "cannot read the templates" train data -o x --prompts no-such.json
+echo '{"review": "by user_{i}"}' >prompts.json
+fails 3 "item_{j}" train data -o x --prompts prompts.json
+echo '[1]' >prompts.json
+fails 2 "templates" train data -o x --prompts prompts.json
+fails 3 "no-such" train no-such -o x
+fails 3 "no-such" train data -o x --backbone no-such
+fails 3 "no run folder" train --resume -o no-such
+[ ! -e x ] || die "a failure left the folder x"
+
+# A dry run predicts and writes nothing.
+run train data --dry-run --epochs 1/1/2 --json
+equal dry_run "$(get dry_run)" true
+for member in tokens flops seconds memory_bytes phases; do get $member >/dev/null; done
+equal "folders" "$(ls -d */ | tr -d '\n')" data/run/
+
+# Resuming a finished run does nothing; --final then fits on all rows and keeps what validation chose.
+cp run/model.safetensors chosen
+run train --resume -o run --json
+cmp -s run/model.safetensors chosen || die "resuming a finished run changed it"
+run train --resume --final -o run --json
+equal final "$(get final)" true
+cmp -s run/fit.safetensors chosen || die "--final did not keep the measured tables"
+cmp -s run/model.safetensors chosen && die "--final changed nothing"
+
+# The other preset, bf16, and a backbone of one's own; --force replaces.
+run train data -o run --force --preset faithful --dtype bf16 --backbone run/backbone --epochs 0/1/1 --max-text-tokens 8 --json
+equal preset "$(get preset)" faithful
+equal dtype "$("$JSON_GET" dtype <run/run.json)" bf16
+nothing_left

@@ -1,0 +1,79 @@
+# What the tests of the program share. To be sourced first: `. "$(dirname "$0")/../support/cli.sh"` with the test's own arguments:
+# the program, a scratch folder (emptied, and the current folder afterwards), the folder of real data. JSON_GET names json_get.
+set -eu
+program=$1 scratch=$2 shared=${3:-}
+here=$(cd "$(dirname "$0")" && pwd)
+rm -rf "$scratch" && mkdir -p "$scratch" && cd "$scratch"
+unset $(env | sed -n 's/^\(CLLM4REC_[A-Z0-9_]*\)=.*/\1/p') 2>/dev/null || true
+
+die() {
+    echo "FAILED: $*" >&2
+    [ ! -s stderr ] || sed 's/^/    stderr: /' stderr >&2
+    exit 1
+}
+
+# run COMMAND...: must end with 0; its output is in the files stdout and stderr.
+run() {
+    "$program" "$@" >stdout 2>stderr || die "cllm4rec $* ended with $?"
+}
+
+# fails CODE PATTERN COMMAND...: must end with that code, print nothing on stdout, and explain itself on stderr with the pattern.
+fails() {
+    want=$1 pattern=$2
+    shift 2
+    code=0
+    "$program" "$@" >stdout 2>stderr </dev/null || code=$?
+    [ "$code" = "$want" ] || die "cllm4rec $* ended with $code, not $want"
+    grep -q -e "$pattern" stderr || die "cllm4rec $*: the message has no '$pattern'"
+    [ ! -s stdout ] || die "cllm4rec $*: failed, but printed on stdout"
+}
+
+# get PATH: a member of the JSON object in the file stdout.
+get() {
+    "$JSON_GET" "$@" <stdout || die "no member '$*' in: $(head -c 300 stdout)"
+}
+
+# equal WHAT GOT WANTED
+equal() {
+    [ "$2" = "$3" ] || die "$1: '$2', not '$3'"
+}
+
+# Nothing half-written may stay in the current folder.
+nothing_left() {
+    left=$(find . -name '*.tmp-*' -o -name '*.old-*')
+    [ -z "$left" ] || die "left behind: $left"
+}
+
+# help COMMAND WORD...: --help ends with 0 and knows the words; an unknown option ends with 2; so does an unknown value of none.
+check_help() {
+    command=$1
+    shift
+    "$program" $command --help >stdout 2>stderr || die "$command --help"
+    grep -q "^Usage: cllm4rec $command" stdout || die "$command --help: no usage"
+    for word in "$@"; do grep -q -e "$word" stdout || die "$command --help does not mention $word"; done
+    fails 2 "unknown option" $command --no-such-option
+}
+
+# A shop of 12 users and 10 items, small enough to train on in a moment: reviews.tsv and items.tsv.
+make_shop() {
+    awk 'BEGIN {
+        split("lamp window garden river music paper silver winter kettle ladder", word, " ");
+        print "user\titem\trating\ttimestamp\treview" > "reviews.tsv";
+        for (u = 1; u <= 12; u++) for (k = 0; k < 6; k++) {
+            i = (u + k * (u % 3 + 1)) % 10 + 1;
+            if (seen[u, i]++) continue;
+            printf "u%02d\ti%02d\t%d\t%d\tthe %s by the %s is good, the %s too\n", u, i, 3 + (u + k) % 3, 1600000000 + 100 * u + k,
+                word[i], word[u % 10 + 1], word[(i + u) % 10 + 1] > "reviews.tsv";
+        }
+        print "item\ttitle\tbrand\tcategories\tdescription" > "items.tsv";
+        for (i = 1; i <= 10; i++) printf "i%02d\tThe %s\tbrand%d\tHome, Shelf %d\ta %s for the %s\n", i, word[i], i % 2, i % 3, word[i],
+            word[i % 10 + 1] > "items.tsv";
+    }'
+}
+
+# The shop as the data set folder `data` and a run trained for a moment in the folder `run`.
+make_run() {
+    make_shop
+    run prepare reviews.tsv --items items.tsv -o data
+    run train data -o run --epochs 1/1/1 --max-text-tokens 8 "$@"
+}
