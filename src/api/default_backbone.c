@@ -24,7 +24,7 @@ cllm_status cllm__default_backbone(const char *folder, const cllm__dataset *data
     cllm__tokenizer *tokenizer;
     CLLM_TRY(learn_vocabulary(&tokenizer, dataset, host, err));
     size_t pieces = cllm__tokenizer_size(tokenizer);
-    cllm__gpt2_shape shape = {.layers = LAYERS, .heads = HEADS, .width = WIDTH, .vocabulary = pieces, .context = CONTEXT};
+    cllm__gpt2_shape shape = {.layers = LAYERS, .heads = HEADS, .width = WIDTH, .vocabulary = pieces, .context = CONTEXT, .lively = true};
     cllm_status status = cllm__gpt2_init(folder, shape, seed, err);
     if (status == CLLM_OK) status = cllm__tokenizer_save(tokenizer, folder, err);
     cllm__tokenizer_close(tokenizer);

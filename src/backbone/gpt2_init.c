@@ -43,21 +43,27 @@ static void add(writer *w, int layer, const char *name, size_t rows, size_t colu
 
 static void add_all(writer *w, cllm__gpt2_shape shape) {
     size_t C = shape.width;
-    double sd = 0.02, residual = sd / sqrt(2 * (double)shape.layers);
-    add(w, -1, "wte.weight", shape.vocabulary, C, sd, 0);
-    add(w, -1, "wpe.weight", shape.context, C, sd, 0);
+    /* Deviations of word embeddings, of matrices that read the width, and of the two that write to the residual. */
+    double words = 0.02, reading = 0.02, attention = 0.02 / sqrt(2 * (double)shape.layers), mlp = attention;
+    if (shape.lively) {
+        words = 0.1;
+        reading = attention = 1 / sqrt((double)C);
+        mlp = 1 / sqrt(4 * (double)C);
+    }
+    add(w, -1, "wte.weight", shape.vocabulary, C, words, 0);
+    add(w, -1, "wpe.weight", shape.context, C, 0.02, 0);
     for (int i = 0; i < (int)shape.layers; i++) {
         add(w, i, "ln_1.weight", 0, C, 0, 1);
         add(w, i, "ln_1.bias", 0, C, 0, 0);
-        add(w, i, "attn.c_attn.weight", C, 3 * C, sd, 0);
+        add(w, i, "attn.c_attn.weight", C, 3 * C, reading, 0);
         add(w, i, "attn.c_attn.bias", 0, 3 * C, 0, 0);
-        add(w, i, "attn.c_proj.weight", C, C, residual, 0);
+        add(w, i, "attn.c_proj.weight", C, C, attention, 0);
         add(w, i, "attn.c_proj.bias", 0, C, 0, 0);
         add(w, i, "ln_2.weight", 0, C, 0, 1);
         add(w, i, "ln_2.bias", 0, C, 0, 0);
-        add(w, i, "mlp.c_fc.weight", C, 4 * C, sd, 0);
+        add(w, i, "mlp.c_fc.weight", C, 4 * C, reading, 0);
         add(w, i, "mlp.c_fc.bias", 0, 4 * C, 0, 0);
-        add(w, i, "mlp.c_proj.weight", 4 * C, C, residual, 0);
+        add(w, i, "mlp.c_proj.weight", 4 * C, C, mlp, 0);
         add(w, i, "mlp.c_proj.bias", 0, C, 0, 0);
     }
     add(w, -1, "ln_f.weight", 0, C, 0, 1);
