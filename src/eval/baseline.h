@@ -8,6 +8,8 @@
  *                 (Deshpande & Karypis 2004)
  *     ease        Σ B_ij over the user's items i; B = I − P·diag(1/diag P), P = (XᵀX + λI)⁻¹, so that B's diagonal is 0
  *                 (Steck 2019)
+ *     textknn     Σ over the user's items of the cosine between their tf-idf vectors and j's (tfidf.h)
+ *     ease_text   ease with P = (XᵀX + w·TTᵀ + λI)⁻¹, T the items' tf-idf vectors: collective EASE, each word a user
  *
  * A user's items are the user's training rows. A scorer borrows the training rows, which must outlive it; it is immutable,
  * and its score() may be called from one thread at a time with a pool.
@@ -18,6 +20,7 @@
 #include "base/threads.h"
 #include "data/dataset.h"
 #include "eval/scorer.h"
+#include "eval/tfidf.h"
 
 typedef struct cllm__baseline {
     cllm__scorer scorer;
@@ -48,14 +51,23 @@ uint64_t cllm__ease_memory_limit(void);
 CLLM_CHECK cllm_status cllm__ease_create(cllm__baseline *out, const cllm__interactions *train, double lambda,
                                          uint64_t limit, cllm__pool *pool, const cllm_host *host, cllm_error *err);
 
+/* Both borrow the arrays of the features: textknn as long as it lives, ease_text while it is made. `weight` is w ≥ 0. */
+CLLM_CHECK cllm_status cllm__textknn_create(cllm__baseline *out, const cllm__interactions *train,
+                                            const cllm__tfidf *features, cllm__pool *pool, cllm_error *err);
+CLLM_CHECK cllm_status cllm__ease_text_create(cllm__baseline *out, const cllm__interactions *train,
+                                              const cllm__tfidf *features, double weight, double lambda, uint64_t limit,
+                                              cllm__pool *pool, const cllm_host *host, cllm_error *err);
+
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    const char *list;      /* "popularity,itemknn,ease" (the default if NULL), also "random"; "none" gives none */
+    /* "popularity,itemknn,ease" (the default if NULL), also "random", "textknn" and "ease_text"; "none" gives none. */
+    const char *list;
     const char *cache;     /* file that keeps the tuned parameters; NULL: none. Its folder is made if it is missing */
     uint64_t data_hash;    /* cllm__dataset_hash(): a cache of other data is ignored */
     uint64_t seed;         /* of random; the inner split is always the same, so that it is tuned once for each data set */
     uint64_t memory_limit; /* of EASE; 0: cllm__ease_memory_limit() */
+    const cllm__item_texts *texts; /* for textknn and ease_text; NULL: none */
     cllm__pool *pool;
     const cllm_host *host;
 } cllm__baselines_options;
@@ -63,18 +75,21 @@ typedef struct cllm__baselines_options {
 typedef struct cllm__baselines {
     size_t count;
     cllm__baseline *models; /* [count], in the order of the list */
+    cllm__tfidf features;   /* what the models on texts borrow */
 } cllm__baselines;
 
-/* Makes the baselines, with parameters chosen on an inner split of the training rows: 10 % of each user's rows (rounded up or
- * down at random, so that it is 10 % in the mean; never a user's last row) are held out, and recall_capped@20 +
+/* Makes the baselines, with parameters chosen on an inner split of the training rows: 10 % of each user's rows (rounded up
+ * or down at random, so that it is 10 % in the mean; never a user's last row) are held out, and recall_capped@20 +
  * recall_capped@40 + ndcg@100 on them decides. The grids:
  *     itemknn   neighbours 20, 100, 500 × shrinkage 0, 10, 100, 1000
  *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
- * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are
- * taken (500 neighbours, shrinkage 10; λ = 200).
+ *     ease_text λ as for ease with w = 10, then w = 10·√10ⁿ for n from −3 to 3, walked in the same way
+ * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults
+ * are taken (500 neighbours, shrinkage 10; λ = 200, w = 10).
  *
  * EASE that needs more memory than allowed is an error if the list names it; under the default list it is left out with a
- * warning. A cache that cannot be read or written costs a warning only. CLLM_ERR_USAGE for an unknown name. */
+ * warning. A cache that cannot be read or written costs a warning only. CLLM_ERR_USAGE for an unknown name,
+ * and for a model on texts where there are none. */
 CLLM_CHECK cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
                                               const cllm__baselines_options *options, cllm_error *err);
 void cllm__baselines_free(cllm__baselines *baselines);

@@ -60,6 +60,13 @@ typedef struct building {
     const cllm__interactions *train;
     cllm__columns columns;
     cllm__symmetric matrix;
+    /* Text: the features and, by word, the items that have it. NULL: none. */
+    const cllm__tfidf *features;
+    double weight;
+    uint64_t *word_start;
+    int32_t *word_items;
+    float *word_values;
+    size_t block;
     double *diagonal;
     float *weights;
 } building;
@@ -77,6 +84,51 @@ static void add_gram(void *context, size_t block, int worker) {
             }
         }
     }
+}
+
+/* Features by word instead of by item, items ascending. */
+static cllm_status index_words(building *b, cllm_error *err) {
+    const cllm__tfidf *f = b->features;
+    uint64_t count = f->start[f->n_items];
+    CLLM_TRY(CLLM_NEW(b->word_start, f->n_words + 2, err));
+    CLLM_TRY(CLLM_NEW(b->word_items, count, err));
+    CLLM_TRY(CLLM_NEW(b->word_values, count, err));
+    for (uint64_t e = 0; e < count; e++) b->word_start[f->words[e] + 2]++;
+    for (size_t w = 2; w < f->n_words + 2; w++) b->word_start[w] += b->word_start[w - 1];
+    for (size_t i = 0; i < f->n_items; i++) {
+        for (uint64_t e = f->start[i]; e < f->start[i + 1]; e++) {
+            uint64_t to = b->word_start[f->words[e] + 1]++;
+            b->word_items[to] = (int32_t)i;
+            b->word_values[to] = f->values[e];
+        }
+    }
+    return CLLM_OK;
+}
+
+/* Adds one item's row of the lower half of w·TTᵀ. */
+static void add_text(void *context, size_t index, int worker) {
+    (void)worker;
+    building *b = context;
+    const cllm__tfidf *f = b->features;
+    size_t item = b->block * TILE + index;
+    for (uint64_t e = f->start[item]; e < f->start[item + 1]; e++) {
+        double value = b->weight * (double)f->values[e];
+        if (value == 0) continue; /* a word of all items */
+        for (uint64_t at = b->word_start[f->words[e]]; (size_t)b->word_items[at] <= item; at++) {
+            *cllm__symmetric_at(&b->matrix, item, (size_t)b->word_items[at]) += value * (double)b->word_values[at];
+            if (at + 1 == b->word_start[f->words[e] + 1]) break;
+        }
+    }
+}
+
+static cllm_status add_texts(building *b, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+    size_t n = b->train->n_items;
+    CLLM_TRY(index_words(b, err));
+    for (b->block = 0; b->block * TILE < n; b->block++) {
+        CLLM_TRY(cllm__check_cancelled(host, err));
+        cllm__pool_run(pool, n - b->block * TILE < TILE ? n - b->block * TILE : TILE, add_text, b);
+    }
+    return CLLM_OK;
 }
 
 /* B = −P·diag(1/diag P) off the diagonal, for one tile of P and its mirror image; the tile is freed, so that memory does
@@ -136,6 +188,7 @@ static cllm_status build(building *b, double lambda, cllm__pool *pool, const cll
     CLLM_TRY(cllm__symmetric_create(&b->matrix, n, err));
     CLLM_TRY(CLLM_NEW(b->diagonal, n, err));
     cllm__pool_run(pool, blocks, add_gram, b);
+    if (b->features != NULL) CLLM_TRY(add_texts(b, pool, host, err));
     for (size_t i = 0; i < n; i++) *cllm__symmetric_at(&b->matrix, i, i) += lambda;
     CLLM_TRY(cllm__symmetric_invert(&b->matrix, pool, host, err));
     for (size_t i = 0; i < n; i++) b->diagonal[i] = *cllm__symmetric_at(&b->matrix, i, i);
@@ -145,33 +198,58 @@ static cllm_status build(building *b, double lambda, cllm__pool *pool, const cll
     return CLLM_OK;
 }
 
-cllm_status cllm__ease_create(cllm__baseline *out, const cllm__interactions *train, double lambda, uint64_t limit,
-                              cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+/* With b->train, and b->features and b->weight for texts. */
+static cllm_status create(cllm__baseline *out, building *b, double lambda, uint64_t limit, cllm__pool *pool,
+                          const cllm_host *host, cllm_error *err) {
+    size_t n_items = b->train->n_items;
     if (!(lambda > 0 && lambda < INFINITY))
         return cllm__fail(err, CLLM_ERR_USAGE, "ease: a lambda of %g: give more than 0", lambda);
     if (limit == 0) limit = cllm__ease_memory_limit();
-    uint64_t need = cllm__ease_memory(train->n_items);
+    uint64_t need = cllm__ease_memory(n_items);
     if (need > limit) {
         return cllm__fail(
             err, CLLM_ERR_UNSUPPORTED,
             "ease on %zu items needs %.2f GB of memory, and %.2f GB are allowed: leave it out of the baselines, or use "
             "a machine with more memory",
-            train->n_items, (double)need / 1e9, (double)limit / 1e9);
+            n_items, (double)need / 1e9, (double)limit / 1e9);
     }
-    building b = {.train = train};
     ease *model;
     CLLM_TRY(CLLM_NEW(model, 1, err));
-    cllm_status status = build(&b, lambda, pool, host, err);
-    cllm__columns_free(&b.columns);
-    cllm__symmetric_free(&b.matrix);
-    cllm__free(b.diagonal);
-    *model = (ease){.train = train, .pool = pool, .weights = b.weights};
+    cllm_status status = build(b, lambda, pool, host, err);
+    cllm__columns_free(&b->columns);
+    cllm__symmetric_free(&b->matrix);
+    cllm__free(b->word_start);
+    cllm__free(b->word_items);
+    cllm__free(b->word_values);
+    cllm__free(b->diagonal);
+    *model = (ease){.train = b->train, .pool = pool, .weights = b->weights};
     if (status != CLLM_OK) {
         free_ease(model);
         return status;
     }
-    *out = (cllm__baseline){.scorer = {.name = "ease", .context = model, .score = score_ease, .batch = BATCH},
-                            .free = free_ease};
+    *out = (cllm__baseline){.scorer = {.context = model, .score = score_ease, .batch = BATCH}, .free = free_ease};
+    return CLLM_OK;
+}
+
+cllm_status cllm__ease_create(cllm__baseline *out, const cllm__interactions *train, double lambda, uint64_t limit,
+                              cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+    CLLM_TRY(create(out, &(building){.train = train}, lambda, limit, pool, host, err));
+    out->scorer.name = "ease";
     snprintf(out->parameters, sizeof out->parameters, "lambda=%g", lambda);
+    return CLLM_OK;
+}
+
+cllm_status cllm__ease_text_create(cllm__baseline *out, const cllm__interactions *train, const cllm__tfidf *features,
+                                   double weight, double lambda, uint64_t limit, cllm__pool *pool, const cllm_host *host,
+                                   cllm_error *err) {
+    if (!(weight >= 0 && weight < INFINITY))
+        return cllm__fail(err, CLLM_ERR_USAGE, "ease_text: a weight of %g: give 0 or more", weight);
+    if (features->n_items != train->n_items) {
+        return cllm__fail(err, CLLM_ERR_MISMATCH, "texts of %zu items for %zu items", features->n_items, train->n_items);
+    }
+    CLLM_TRY(
+        create(out, &(building){.train = train, .features = features, .weight = weight}, lambda, limit, pool, host, err));
+    out->scorer.name = "ease_text";
+    snprintf(out->parameters, sizeof out->parameters, "lambda=%g,weight=%g", lambda, weight);
     return CLLM_OK;
 }

@@ -13,18 +13,18 @@
 #include "eval/baseline.h"
 #include "eval/evaluate.h"
 
-enum { MIN_TARGETS = 20, LAMBDA_DOWN = 6, LAMBDA_UP = 8, CACHE_BYTES = 1 << 16 };
+enum { MIN_TARGETS = 20, LAMBDA_DOWN = 6, LAMBDA_UP = 8, WEIGHT_STEPS = 3, CACHE_BYTES = 1 << 16 };
 
 static const char g_format[] = "cllm4rec baselines 1";
-static const double g_lambda = 200;
+static const double g_lambda = 200, g_weight = 10;
 static const size_t g_neighbours[] = {20, 100, 500};
 static const double g_shrinkage[] = {0, 10, 100, 1000};
 
 /* What is tuned, and whether it is known yet. */
 typedef struct parameters {
-    bool has_itemknn, has_ease;
+    bool has_itemknn, has_ease, has_ease_text;
     cllm__itemknn_options itemknn;
-    double lambda;
+    double lambda, text_lambda, text_weight;
 } parameters;
 
 /* ---- The inner split ---- */
@@ -87,6 +87,7 @@ static cllm_status split_inner(inner_split *inner, const cllm__interactions *row
 
 typedef struct tuning {
     const cllm__baselines_options *options;
+    const cllm__tfidf *features;
     inner_split inner;
     cllm_host quiet; /* cancels, but does not report each small evaluation */
 } tuning;
@@ -132,51 +133,80 @@ static cllm_status tune_itemknn(const tuning *t, cllm__itemknn_options *chosen, 
     return CLLM_OK;
 }
 
-static cllm_status try_lambda(const tuning *t, double lambda, double *figure, cllm_error *err) {
+/* One trial of EASE; with text if `weight` is positive. */
+static cllm_status try_ease(const tuning *t, double lambda, double weight, double *figure, cllm_error *err) {
+    const cllm__baselines_options *o = t->options;
     cllm__baseline baseline;
-    cllm__log(t->options->host, CLLM_LOG_INFO, "tuning ease: lambda %g on %zu items", lambda, t->inner.train.n_items);
-    CLLM_TRY(cllm__ease_create(&baseline, &t->inner.train, lambda, t->options->memory_limit, t->options->pool,
-                               t->options->host, err));
+    if (weight > 0) {
+        cllm__log(o->host, CLLM_LOG_INFO, "tuning ease_text: lambda %g, weight %g", lambda, weight);
+        CLLM_TRY(cllm__ease_text_create(&baseline, &t->inner.train, t->features, weight, lambda, o->memory_limit, o->pool,
+                                        o->host, err));
+    } else {
+        cllm__log(o->host, CLLM_LOG_INFO, "tuning ease: lambda %g on %zu items", lambda, t->inner.train.n_items);
+        CLLM_TRY(cllm__ease_create(&baseline, &t->inner.train, lambda, o->memory_limit, o->pool, o->host, err));
+    }
     return judge(t, &baseline, figure, err);
 }
 
-/* Each trial inverts a matrix, so the grid is walked from the middle, as long as it gets better. */
-static cllm_status tune_ease(const tuning *t, double *chosen, cllm_error *err) {
-    double best;
-    CLLM_TRY(try_lambda(t, g_lambda, &best, err));
+/* Each trial inverts a matrix, so a grid low … high is walked from 0 up, or else down, as long as it gets better. *best is
+ * the figure at 0. The walk changes λ, or the weight of texts. */
+static cllm_status walk(const tuning *t, double *value, double step, int low, int high, const double *lambda,
+                        const double *weight, double *best, cllm_error *err) {
+    double middle = *value;
     int at = 0;
     for (int direction = 1; direction >= -1 && at == 0; direction -= 2) {
-        for (int next = direction; next <= LAMBDA_UP && next >= -LAMBDA_DOWN; next += direction) {
-            double figure;
-            CLLM_TRY(try_lambda(t, ldexp(g_lambda, next), &figure, err));
-            if (figure <= best) break;
-            best = figure;
+        for (int next = direction; next <= high && next >= low; next += direction) {
+            double figure, kept = *value;
+            *value = middle * pow(step, next);
+            CLLM_TRY(try_ease(t, *lambda, *weight, &figure, err));
+            if (figure <= *best) {
+                *value = kept;
+                break;
+            }
+            *best = figure;
             at = next;
         }
     }
-    *chosen = ldexp(g_lambda, at);
     return CLLM_OK;
 }
 
+static cllm_status tune_ease(const tuning *t, double *lambda, double *weight, cllm_error *err) {
+    double best;
+    CLLM_TRY(try_ease(t, *lambda, *weight, &best, err));
+    CLLM_TRY(walk(t, lambda, 2, -LAMBDA_DOWN, LAMBDA_UP, lambda, weight, &best, err));
+    if (*weight > 0) CLLM_TRY(walk(t, weight, sqrt(10), -WEIGHT_STEPS, WEIGHT_STEPS, lambda, weight, &best, err));
+    return CLLM_OK;
+}
+
+/* What of the tuned models is asked for. */
+typedef struct wishes {
+    bool itemknn, ease, ease_text;
+} wishes;
+
 /* Fills in what is wanted and not known yet. */
-static cllm_status tune(parameters *p, bool itemknn, bool ease, const cllm__interactions *train,
+static cllm_status tune(parameters *p, wishes want, const cllm__interactions *train, const cllm__tfidf *features,
                         const cllm__baselines_options *options, cllm_error *err) {
-    tuning t = {.options = options};
+    tuning t = {.options = options, .features = features};
     if (options->host != NULL) t.quiet = (cllm_host){.cancelled = options->host->cancelled, .user = options->host->user};
     cllm_status status;
     CLLM_TRY_CLEAN(split_inner(&t.inner, train, err));
     if (t.inner.held.count < MIN_TARGETS) {
         cllm__log(options->host, CLLM_LOG_INFO, "too few training rows to tune baselines on: defaults are used");
-        p->has_itemknn = p->has_ease = true;
+        p->has_itemknn = p->has_ease = p->has_ease_text = true;
         goto cleanup;
     }
-    if (itemknn && !p->has_itemknn) {
+    if (want.itemknn && !p->has_itemknn) {
         CLLM_TRY_CLEAN(tune_itemknn(&t, &p->itemknn, err));
         p->has_itemknn = true;
     }
-    if (ease && !p->has_ease) {
-        CLLM_TRY_CLEAN(tune_ease(&t, &p->lambda, err));
+    if (want.ease && !p->has_ease) {
+        double no_text = 0;
+        CLLM_TRY_CLEAN(tune_ease(&t, &p->lambda, &no_text, err));
         p->has_ease = true;
+    }
+    if (want.ease_text && !p->has_ease_text) {
+        CLLM_TRY_CLEAN(tune_ease(&t, &p->text_lambda, &p->text_weight, err));
+        p->has_ease_text = true;
     }
 cleanup:
     free_inner(&t.inner);
@@ -218,7 +248,7 @@ static void read_cache(parameters *p, const cllm__baselines_options *options) {
     if (!json_object_is_type(root, json_type_object) || !has_text(root, "format", g_format)) {
         cllm__log(options->host, CLLM_LOG_WARN, "'%s' is no cache of baselines; tuning them again", options->cache);
     } else if (has_text(root, "data", hash)) {
-        double neighbours, shrinkage;
+        double neighbours, shrinkage, lambda, weight;
         if (json_object_object_get_ex(root, "itemknn", &member) &&
             get_number(member, "neighbours", 0, INT32_MAX, &neighbours) &&
             get_number(member, "shrinkage", 0, 1e9, &shrinkage)) {
@@ -227,6 +257,12 @@ static void read_cache(parameters *p, const cllm__baselines_options *options) {
         }
         if (json_object_object_get_ex(root, "ease", &member) && get_number(member, "lambda", 1e-9, 1e12, &p->lambda)) {
             p->has_ease = true;
+        }
+        if (json_object_object_get_ex(root, "ease_text", &member) && get_number(member, "lambda", 1e-9, 1e12, &lambda) &&
+            get_number(member, "weight", 1e-9, 1e12, &weight)) {
+            p->text_lambda = lambda;
+            p->text_weight = weight;
+            p->has_ease_text = true;
         }
     }
     json_object_put(root);
@@ -243,6 +279,10 @@ static void write_cache(const parameters *p, const cllm__baselines_options *opti
                       p->itemknn.neighbours, p->itemknn.shrinkage);
     }
     if (p->has_ease) n += snprintf(text + n, sizeof text - (size_t)n, ", \"ease\": {\"lambda\": %.17g}", p->lambda);
+    if (p->has_ease_text) {
+        n += snprintf(text + n, sizeof text - (size_t)n, ", \"ease_text\": {\"lambda\": %.17g, \"weight\": %.17g}",
+                      p->text_lambda, p->text_weight);
+    }
     n += snprintf(text + n, sizeof text - (size_t)n, "}\n");
 
     char *folder = cllm__strdup(options->cache);
@@ -259,8 +299,8 @@ static void write_cache(const parameters *p, const cllm__baselines_options *opti
 
 /* ---- The set ---- */
 
-typedef enum baseline_kind { RANDOM, POPULARITY, ITEMKNN, EASE, KINDS } baseline_kind;
-static const char *const g_names[KINDS] = {"random", "popularity", "itemknn", "ease"};
+typedef enum baseline_kind { RANDOM, POPULARITY, ITEMKNN, EASE, TEXTKNN, EASE_TEXT, KINDS } baseline_kind;
+static const char *const g_names[KINDS] = {"random", "popularity", "itemknn", "ease", "textknn", "ease_text"};
 
 static cllm_status parse_list(const char *list, baseline_kind *kinds, size_t *count, cllm_error *err) {
     *count = 0;
@@ -272,9 +312,10 @@ static cllm_status parse_list(const char *list, baseline_kind *kinds, size_t *co
             if (strlen(g_names[k]) == length && memcmp(c, g_names[k], length) == 0) found = (baseline_kind)k;
         }
         if (found == KINDS) {
-            return cllm__fail(err, CLLM_ERR_USAGE,
-                              "'%.*s' is no baseline: give none, or some of random,popularity,itemknn,ease",
-                              (int)(length < 100 ? length : 100), c);
+            return cllm__fail(
+                err, CLLM_ERR_USAGE,
+                "'%.*s' is no baseline: give none, or some of random,popularity,itemknn,ease,textknn,ease_text",
+                (int)(length < 100 ? length : 100), c);
         }
         for (size_t i = 0; i < *count; i++) {
             if (kinds[i] == found)
@@ -287,15 +328,18 @@ static cllm_status parse_list(const char *list, baseline_kind *kinds, size_t *co
 }
 
 static cllm_status create_one(cllm__baseline *out, baseline_kind kind, const parameters *p, const cllm__interactions *train,
-                              const cllm__baselines_options *options, cllm_error *err) {
+                              const cllm__tfidf *features, const cllm__baselines_options *options, cllm_error *err) {
     switch (kind) {
     case RANDOM: return cllm__random_create(out, train->n_items, options->seed, err);
     case POPULARITY: return cllm__popularity_create(out, train, err);
     case ITEMKNN: return cllm__itemknn_create(out, train, p->itemknn, options->pool, options->host, err);
-    case EASE:
+    case EASE: return cllm__ease_create(out, train, p->lambda, options->memory_limit, options->pool, options->host, err);
+    case TEXTKNN: return cllm__textknn_create(out, train, features, options->pool, err);
+    case EASE_TEXT:
     case KINDS: break;
     }
-    return cllm__ease_create(out, train, p->lambda, options->memory_limit, options->pool, options->host, err);
+    return cllm__ease_text_create(out, train, features, p->text_weight, p->text_lambda, options->memory_limit,
+                                  options->pool, options->host, err);
 }
 
 static bool wanted(const baseline_kind *kinds, size_t count, baseline_kind kind) {
@@ -303,6 +347,33 @@ static bool wanted(const baseline_kind *kinds, size_t count, baseline_kind kind)
         if (kinds[i] == kind) return true;
     }
     return false;
+}
+
+static cllm_status read_texts(cllm__tfidf *features, size_t n_items, const cllm__baselines_options *options,
+                              cllm_error *err) {
+    if (options->texts != NULL) CLLM_TRY(cllm__tfidf_create(features, n_items, options->texts, options->host, err));
+    if (features->n_words == 0) {
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "textknn and ease_text need texts of items, and the data set has none: leave them out");
+    }
+    return CLLM_OK;
+}
+
+static cllm_status create_all(cllm__baselines *out, const baseline_kind *kinds, size_t count,
+                              const cllm__interactions *train, const cllm__baselines_options *options, cllm_error *err) {
+    parameters p = {.itemknn = {500, 10}, .lambda = g_lambda, .text_lambda = g_lambda, .text_weight = g_weight};
+    wishes want = {wanted(kinds, count, ITEMKNN), wanted(kinds, count, EASE), wanted(kinds, count, EASE_TEXT)};
+    if (want.ease_text || wanted(kinds, count, TEXTKNN)) CLLM_TRY(read_texts(&out->features, train->n_items, options, err));
+    if (want.itemknn || want.ease || want.ease_text) read_cache(&p, options);
+    if ((want.itemknn && !p.has_itemknn) || (want.ease && !p.has_ease) || (want.ease_text && !p.has_ease_text)) {
+        CLLM_TRY(tune(&p, want, train, &out->features, options, err));
+        if (options->cache != NULL) write_cache(&p, options);
+    }
+    CLLM_TRY(CLLM_NEW(out->models, count, err));
+    for (; out->count < count; out->count++) {
+        CLLM_TRY(create_one(&out->models[out->count], kinds[out->count], &p, train, &out->features, options, err));
+    }
+    return CLLM_OK;
 }
 
 cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
@@ -317,21 +388,11 @@ cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interaction
                   "ease is left out: on %zu items it needs %.2f GB of memory, and %.2f GB are allowed", train->n_items,
                   (double)cllm__ease_memory(train->n_items) / 1e9, (double)limit / 1e9);
     }
-    parameters p = {.itemknn = {500, 10}, .lambda = g_lambda};
-    bool itemknn = wanted(kinds, count, ITEMKNN), ease = wanted(kinds, count, EASE);
-    if (itemknn || ease) read_cache(&p, options);
-    if ((itemknn && !p.has_itemknn) || (ease && !p.has_ease)) {
-        CLLM_TRY(tune(&p, itemknn, ease, train, options, err));
-        if (options->cache != NULL) write_cache(&p, options);
-    }
     cllm__baselines made = {0};
-    CLLM_TRY(CLLM_NEW(made.models, count, err));
-    for (; made.count < count; made.count++) {
-        cllm_status status = create_one(&made.models[made.count], kinds[made.count], &p, train, options, err);
-        if (status != CLLM_OK) {
-            cllm__baselines_free(&made);
-            return status;
-        }
+    cllm_status status = create_all(&made, kinds, count, train, options, err);
+    if (status != CLLM_OK) {
+        cllm__baselines_free(&made);
+        return status;
     }
     *out = made;
     return CLLM_OK;
@@ -340,5 +401,6 @@ cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interaction
 void cllm__baselines_free(cllm__baselines *baselines) {
     for (size_t i = 0; i < baselines->count; i++) cllm__baseline_free(&baselines->models[i]);
     cllm__free(baselines->models);
+    cllm__tfidf_free(&baselines->features);
     *baselines = (cllm__baselines){0};
 }

@@ -1,0 +1,160 @@
+#include "eval/tfidf.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <utf8proc.h>
+
+#include "base/alloc.h"
+#include "base/host.h"
+#include "base/names.h"
+
+/* Longer runs of letters are no words, but data that lost its way. */
+enum { WORD_BYTES = 64, FIRST_ROOM = 1 << 16, TEXTS_BETWEEN_LOOKS = 256 };
+
+/* How often a word stands in an item's texts; the key is item · 2³² + word. */
+typedef struct entry {
+    uint64_t key;
+    uint64_t count;
+} entry;
+
+typedef struct bag {
+    cllm__names *words;
+    entry *entries;
+    size_t count, room;
+} bag;
+
+static int compare_entries(const void *a, const void *b) {
+    uint64_t x = ((const entry *)a)->key, y = ((const entry *)b)->key;
+    return (x > y) - (x < y);
+}
+
+/* Sorts the entries and adds up those of one key. */
+static void merge(bag *b) {
+    if (b->count == 0) return;
+    qsort(b->entries, b->count, sizeof *b->entries, compare_entries);
+    size_t kept = 0;
+    for (size_t e = 1; e < b->count; e++) {
+        if (b->entries[e].key == b->entries[kept].key) {
+            b->entries[kept].count += b->entries[e].count;
+        } else {
+            b->entries[++kept] = b->entries[e];
+        }
+    }
+    b->count = kept + 1;
+}
+
+static cllm_status add_word(bag *b, int32_t item, const char *word, size_t length, cllm_error *err) {
+    size_t index;
+    CLLM_TRY(cllm__names_add(b->words, word, length, &index, err));
+    if (index > INT32_MAX) return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "more than %d different words", INT32_MAX);
+    if (b->count == b->room) {
+        merge(b);
+        if (b->count >= b->room / 2) CLLM_TRY(CLLM_GROW(b->entries, b->room, b->room == 0 ? FIRST_ROOM : 2 * b->room, err));
+    }
+    b->entries[b->count++] = (entry){(uint64_t)item << 32 | index, 1};
+    return CLLM_OK;
+}
+
+static bool in_word(utf8proc_int32_t character) {
+    utf8proc_category_t category = utf8proc_category(character);
+    return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
+}
+
+static cllm_status add_text(bag *b, int32_t item, const char *text, size_t length, cllm_error *err) {
+    char word[WORD_BYTES + 4];
+    size_t n = 0;
+    bool too_long = false;
+    for (size_t at = 0; at <= length;) {
+        utf8proc_int32_t character = ' ';
+        utf8proc_ssize_t step = 1;
+        if (at < length) {
+            step = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(length - at), &character);
+            if (step < 1) { /* no UTF-8: one byte that is no letter */
+                step = 1;
+                character = ' ';
+            }
+        }
+        at += (size_t)step;
+        if (in_word(character)) {
+            if (n < WORD_BYTES)
+                n += (size_t)utf8proc_encode_char(utf8proc_tolower(character), (utf8proc_uint8_t *)word + n);
+            else too_long = true;
+            continue;
+        }
+        if (n > 0 && !too_long) CLLM_TRY(add_word(b, item, word, n, err));
+        n = 0;
+        too_long = false;
+    }
+    return CLLM_OK;
+}
+
+static cllm_status collect(bag *b, size_t n_items, const cllm__item_texts *texts, const cllm_host *host, cllm_error *err) {
+    CLLM_TRY(cllm__names_create(&b->words, err));
+    cllm__meter meter = cllm__meter_begin(host, "words", "texts", (double)texts->count);
+    for (size_t t = 0; t < texts->count; t++) {
+        int32_t item;
+        const char *text;
+        size_t length;
+        if (t % TEXTS_BETWEEN_LOOKS == 0) CLLM_TRY(cllm__check_cancelled(host, err));
+        cllm__meter_update(&meter, (double)t, NULL);
+        if (!texts->get(texts->context, t, &item, &text, &length)) continue;
+        if (item < 0 || (size_t)item >= n_items)
+            return cllm__fail(err, CLLM_ERR_DATA, "text %zu is of item %d of %zu", t, item, n_items);
+        CLLM_TRY(add_text(b, item, text, length, err));
+    }
+    cllm__meter_end(&meter, (double)texts->count, NULL);
+    merge(b);
+    return CLLM_OK;
+}
+
+/* From the merged entries to rows of length 1. `items_with` is [n_words]. */
+static void weigh(cllm__tfidf *out, const bag *b, const uint64_t *items_with) {
+    for (size_t e = 0; e < b->count; e++) {
+        size_t item = (size_t)(b->entries[e].key >> 32);
+        int32_t word = (int32_t)(uint32_t)b->entries[e].key;
+        out->start[item + 1]++;
+        out->words[e] = word;
+        out->values[e] =
+            (float)((1 + log((double)b->entries[e].count)) * log((double)out->n_items / (double)items_with[word]));
+    }
+    for (size_t i = 0; i < out->n_items; i++) {
+        out->start[i + 1] += out->start[i];
+        double square = 0;
+        for (uint64_t e = out->start[i]; e < out->start[i + 1]; e++)
+            square += (double)out->values[e] * (double)out->values[e];
+        for (uint64_t e = out->start[i]; square > 0 && e < out->start[i + 1]; e++) {
+            out->values[e] = (float)((double)out->values[e] / sqrt(square));
+        }
+    }
+}
+
+cllm_status cllm__tfidf_create(cllm__tfidf *out, size_t n_items, const cllm__item_texts *texts, const cllm_host *host,
+                               cllm_error *err) {
+    cllm_status status;
+    cllm__tfidf made = {.n_items = n_items};
+    bag b = {0};
+    uint64_t *items_with = NULL;
+    CLLM_TRY_CLEAN(collect(&b, n_items, texts, host, err));
+    made.n_words = cllm__names_count(b.words);
+    CLLM_TRY_CLEAN(CLLM_NEW(items_with, made.n_words, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(made.start, n_items + 1, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(made.words, b.count, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(made.values, b.count, err));
+    for (size_t e = 0; e < b.count; e++) items_with[(uint32_t)b.entries[e].key]++;
+    weigh(&made, &b, items_with);
+    *out = made;
+    made = (cllm__tfidf){0};
+cleanup:
+    cllm__tfidf_free(&made);
+    cllm__free(items_with);
+    cllm__free(b.entries);
+    cllm__names_free(b.words);
+    return status;
+}
+
+void cllm__tfidf_free(cllm__tfidf *tfidf) {
+    cllm__free(tfidf->start);
+    cllm__free(tfidf->words);
+    cllm__free(tfidf->values);
+    *tfidf = (cllm__tfidf){0};
+}
