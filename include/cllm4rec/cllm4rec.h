@@ -170,7 +170,7 @@ typedef struct cllm_evaluate_options {
     const char *run;                /* a run folder; NULL: baselines alone, on `dataset` */
     const char *dataset;            /* NULL: the one that the run was trained on */
     const char *split;              /* NULL or "test", or "valid" */
-    const char *baselines;          /* NULL: all; "none"; or a list like "popularity,ease" */
+    const char *baselines;          /* NULL: "popularity,itemknn,ease"; also "random", "textknn", "ease_text"; or "none" */
     const char *profile;            /* NULL or "paper", or "recbole": which recall goes by the plain name */
     const size_t *ks;               /* cut-offs; NULL: 5, 10, 20, 40, 100 */
     size_t n_ks;
