@@ -9,7 +9,7 @@
 
 /* The shop's size and the reduced schedule that fits into two minutes on two cores. */
 enum { USERS = 500, ITEMS = 300, SHOWN_USERS = 3, SHOWN_ITEMS = 5 };
-static const char *const SETTINGS[] = {"epochs=4/12/60", "lr=3e-3/3e-3/1e-3", "max-text-tokens=64", "patience=12"};
+static const char *const SETTINGS[] = {"epochs=3/10/25", "lr=5e-3/5e-3/1e-3", "content-share=0.3", "max-text-tokens=64", "lambda-c=10"};
 
 static double now(void) {
     struct timespec t;
@@ -90,7 +90,7 @@ static cllm_status run_demo(FILE *to, const char *folder, const paths *p, uint64
     print_summary(to, p->data, json);
     cllm_text_free(json);
 
-    snprintf(line, sizeof line, "cllm4rec train %s -o %s --epochs 4/12/60 --lr 3e-3/3e-3/1e-3 --max-text-tokens 64 --patience 12", p->data, p->run);
+    snprintf(line, sizeof line, "cllm4rec train %s -o %s --epochs 3/10/25 --lr 5e-3/5e-3/1e-3 --content-share 0.3 --max-text-tokens 64 --lambda-c 10", p->data, p->run);
     step(to, 3, line);
     cllm_train_options train;
     cllm_train_options_init(&train);

@@ -121,7 +121,10 @@ int console_fail_text(const char *name, int exit_code, const char *format, ...) 
 }
 
 void console_json(const char *json) {
-    if (COMMON.json) puts(json);
+    if (!COMMON.json) return;
+    struct json_object *object = json_tokener_parse(json); /* what a file holds may stand on many lines */
+    puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(object);
 }
 
 struct json_object *json_at(struct json_object *object, const char *path) {
