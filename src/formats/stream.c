@@ -12,7 +12,7 @@
 #include "formats/decompress.h"
 #include "formats/utf8.h"
 
-enum { CHUNK = 1 << 18, MAGIC = 6 };
+enum { CHUNK = 1 << 16, MAGIC = 6 };
 
 struct cllm__stream {
     char *path;
