@@ -267,7 +267,9 @@ static cllm_status read_interactions(cllm__preparing *p, const char *role, const
     uint64_t rows = 0;
     options.needs_text = only_text;
     options.needs_rating = options.needs_rating && !only_text;
-    if (only_text) options.format = CLLM__FORMAT_AUTO;
+    options.side_file = only_text;
+    /* With --texts, --text-col names the column of that file. */
+    if (!only_text && p->options->texts != NULL) options.columns[CLLM__COLUMN_TEXT] = NULL;
     CLLM_TRY(cllm__row_reader_open(&reader, path, &options, err));
     cllm_status status = CLLM_OK;
     size_t width = cllm__row_reader_width(reader);

@@ -58,12 +58,14 @@ static uint64_t count_words(const char *text, size_t length) {
     return words;
 }
 
+/* A text that is too much for the pattern (it is no text then) counts as far as it went. */
 static cllm_status count_tokens(cllm__text_writer *writer, const char *text, size_t length, uint64_t *tokens, cllm_error *err) {
     size_t begin, end;
     cllm__split_walk_begin(writer->walk, text, length);
     for (;;) {
-        CLLM_TRY(cllm__split_walk_next(writer->walk, &begin, &end, err));
-        if (begin == end) return CLLM_OK;
+        cllm_status status = cllm__split_walk_next(writer->walk, &begin, &end, err);
+        if (status == CLLM_ERR_DATA || (status == CLLM_OK && begin == end)) return CLLM_OK;
+        if (status != CLLM_OK) return status;
         ++*tokens;
     }
 }

@@ -56,6 +56,7 @@ static cllm_status choose_columns(cllm__row_reader *reader, size_t width, cllm_e
     for (int c = 0; c < CLLM__ROW_COLUMNS; c++) {
         reader->columns[c] = SIZE_MAX;
         if (reader->options.columns[c] == NULL) continue;
+        if (reader->options.side_file && (!has_header || cllm__delimited_column(reader->table, reader->options.columns[c]) == SIZE_MAX)) continue;
         CLLM_TRY(find_named(reader, (cllm__column)c, width, &reader->columns[c], err));
         named = true;
     }

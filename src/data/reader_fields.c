@@ -93,6 +93,7 @@ static cllm_status open_table(cllm__field_reader *reader, cllm_error *err) {
 static cllm_status open_reader(cllm__field_reader *reader, cllm_error *err) {
     cllm__row_reader *base = &reader->base;
     CLLM_TRY(cllm__stream_open(&base->stream, base->path, base->options.encoding, err));
+    CLLM_TRY(cllm__row_side_options(base, err));
     CLLM_TRY(cllm__recognise(base->stream, &base->options.delimited, &base->format, err));
     if (base->format == CLLM__FORMAT_NPZ) {
         return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' is an .npz file, which has no texts: give the %s file as CSV, TSV or JSON lines",
@@ -108,6 +109,7 @@ cllm_status cllm__field_reader_open(cllm__field_reader **out, const char *path, 
     cllm__field_reader *reader;
     CLLM_TRY(CLLM_NEW(reader, 1, err));
     reader->base.options = *options;
+    reader->base.options.side_file = true;
     reader->id = id;
     reader->base.path = cllm__strdup(path);
     cllm_status status = reader->base.path == NULL ? cllm__fail_nomem(err) : open_reader(reader, err);
@@ -170,9 +172,6 @@ static cllm_status join(joiner *j, struct json_object *value, bool *refused, cll
 static cllm_status next_object(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
     CLLM_TRY(cllm__row_json_object(&reader->base, end, bad, err));
     if (*end) return CLLM_OK;
-    /* The name is the interaction file's; this file may have its own. */
-    const char **wanted = &reader->base.options.columns[reader->id];
-    if (*wanted != NULL && !json_object_object_get_ex(reader->base.object, *wanted, NULL)) *wanted = NULL;
     CLLM_TRY(cllm__row_json_id(&reader->base, reader->id, &row->id, &row->id_length, bad, err));
     for (int k = 0; k < CLLM__TEXT_KINDS; k++) {
         if (!has_kind(reader, (cllm__text_kind)k)) continue;

@@ -14,7 +14,8 @@ typedef struct cllm__field_row {
 
 typedef struct cllm__field_reader cllm__field_reader;
 
-/* `id` is CLLM__COLUMN_ITEM or CLLM__COLUMN_USER. Of the options only format, encoding, delimited and columns[id] count. */
+/* `id` is CLLM__COLUMN_ITEM or CLLM__COLUMN_USER. Of the options only encoding, delimited and columns[id] count, as
+ * for a side file. */
 CLLM_CHECK cllm_status cllm__field_reader_open(cllm__field_reader **out, const char *path, cllm__column id,
                                                const cllm__row_options *options, cllm_error *err);
 void cllm__field_reader_close(cllm__field_reader *reader); /* accepts NULL */

@@ -45,6 +45,8 @@ CLLM_CHECK cllm_status cllm__row_refuse(cllm__row_reader *reader, cllm__bad_row 
 enum { CLLM__SHOWN = 72 };
 const char *cllm__show_value(char shown[CLLM__SHOWN], const char *text, size_t length);
 
+/* Makes the options those of a side file, whose stream is open. */
+CLLM_CHECK cllm_status cllm__row_side_options(cllm__row_reader *reader, cllm_error *err);
 /* Checks the bytes of a raw id. */
 CLLM_CHECK cllm_status cllm__row_check_id(cllm__row_reader *reader, const char *id, size_t length, cllm__column column,
                                           cllm__bad_row *bad, cllm_error *err);

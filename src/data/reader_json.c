@@ -46,10 +46,17 @@ static void describe(cllm__row_reader *reader) {
     snprintf(reader->described, sizeof reader->described, "%s%s: user = %s, item = %s", layout, syntax, user, item);
 }
 
+/* The key that was asked for, NULL for the usual ones. */
+static const char *wanted_key(const cllm__row_reader *reader, cllm__column column) {
+    const char *wanted = reader->options.columns[column];
+    if (wanted != NULL && reader->options.side_file && !json_object_object_get_ex(reader->object, wanted, NULL)) return NULL;
+    return wanted;
+}
+
 cllm_status cllm__row_json_id(cllm__row_reader *reader, cllm__column column, const char **id, size_t *length, cllm__bad_row *bad,
                               cllm_error *err) {
     cllm__bad_row reason = column == CLLM__COLUMN_USER ? CLLM__BAD_USER : CLLM__BAD_ITEM;
-    const char *wanted = reader->options.columns[column], *name = cllm__column_name(column);
+    const char *wanted = wanted_key(reader, column), *name = cllm__column_name(column);
     struct json_object *value = cllm__json_value(reader->object, column, wanted, &reader->keys[column]);
     switch (json_object_get_type(value)) {
     case json_type_string:
@@ -77,7 +84,7 @@ typedef cllm_status set_value(cllm__row_reader *reader, cllm__row_in *row, const
 static cllm_status read_scalar(cllm__row_reader *reader, cllm__row_in *row, cllm__column column, set_value *set,
                                cllm__bad_row *bad, cllm_error *err) {
     struct json_object *value =
-        cllm__json_value(reader->object, column, reader->options.columns[column], &reader->keys[column]);
+        cllm__json_value(reader->object, column, wanted_key(reader, column), &reader->keys[column]);
     if (value == NULL) return CLLM_OK;
     const char *text = json_object_get_string(value);
     if (text == NULL) return cllm__fail_nomem(err);
@@ -85,7 +92,7 @@ static cllm_status read_scalar(cllm__row_reader *reader, cllm__row_in *row, cllm
 }
 
 static cllm_status read_text(cllm__row_reader *reader, cllm__row_in *row, cllm__bad_row *bad, cllm_error *err) {
-    struct json_object *value = cllm__json_value(reader->object, CLLM__COLUMN_TEXT, reader->options.columns[CLLM__COLUMN_TEXT],
+    struct json_object *value = cllm__json_value(reader->object, CLLM__COLUMN_TEXT, wanted_key(reader, CLLM__COLUMN_TEXT),
                                                  &reader->keys[CLLM__COLUMN_TEXT]);
     if (value == NULL) return CLLM_OK;
     if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array)) {

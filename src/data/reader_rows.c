@@ -128,8 +128,28 @@ cllm_status cllm__recognise(cllm__stream *stream, const cllm__delimited_options 
 
 /* ---- Opening ---- */
 
+cllm_status cllm__row_side_options(cllm__row_reader *reader, cllm_error *err) {
+    enum { SAMPLE = 1 << 16 };
+    cllm__delimited_options *options = &reader->options.delimited;
+    const char *text, *separator = options->separator;
+    size_t length;
+    reader->format = CLLM__FORMAT_AUTO;
+    options->header = CLLM_HEADER_AUTO;
+    if (separator == NULL) return CLLM_OK;
+    CLLM_TRY(cllm__stream_peek(reader->stream, SAMPLE, &text, &length, err));
+    const char *end = memchr(text, '\n', length);
+    size_t line = end == NULL ? length : (size_t)(end - text), size = strlen(separator);
+    for (size_t i = 0; i + size <= line; i++) {
+        if (memcmp(text + i, separator, size) == 0) return CLLM_OK;
+    }
+    options->separator = NULL;
+    options->quote = CLLM_QUOTE_BY_FORMAT;
+    return CLLM_OK;
+}
+
 static cllm_status open_reader(cllm__row_reader *reader, cllm_error *err) {
     CLLM_TRY(cllm__stream_open(&reader->stream, reader->path, reader->options.encoding, err));
+    if (reader->options.side_file) CLLM_TRY(cllm__row_side_options(reader, err));
     if (reader->format == CLLM__FORMAT_AUTO) {
         CLLM_TRY(cllm__recognise(reader->stream, &reader->options.delimited, &reader->format, err));
     }

@@ -232,6 +232,31 @@ static void test_fields(void **state) {
     cllm__dataset_close(d);
 }
 
+/* What is said about the interactions does not spoil the other files. */
+static void test_side_files(void **state) {
+    (void)state;
+    cllm_prepare_options options = {.separator = "^", .quote = '\'', .header = -1, .format = "delimited", .user_column = "2", .item_column = "1"};
+    options.items = put("items", "#item\ttitle\na\tA's\nb\tB\n");
+    options.users = put("users", "{\"user\": \"u\", \"bio\": \"me\"}\n");
+    options.texts = put("texts", "user,item,text\nu,a,\"one, two\"\n");
+    cllm__dataset *d = make_from("a^u\nb^u\n", options);
+    count_in(d, 1, 2, 2, 0, 0);
+    assert_string_equal(find_text(d, CLLM__TEXT_TITLE, NULL, "a", NULL), "A's");
+    assert_string_equal(find_text(d, CLLM__TEXT_BIOGRAPHY, "u", NULL, NULL), "me");
+    assert_string_equal(find_text(d, CLLM__TEXT_REVIEW, "u", "a", NULL), "one, two");
+    cllm__dataset_close(d);
+    options = (cllm_prepare_options){.separator = "^", .user_column = "who", .item_column = "sku", .text_column = "words"};
+    options.items = put("items", "{\"asin\": \"a\", \"title\": \"A\"}\n");
+    options.users = put("users", "who^bio\nu^me\n");
+    options.texts = put("texts", "{\"user\": \"u\", \"asin\": \"a\", \"words\": \"fine\", \"text\": \"not this\"}\n");
+    d = make_from("who^sku\nu^a\n", options);
+    count_in(d, 1, 1, 1, 0, 0);
+    assert_string_equal(find_text(d, CLLM__TEXT_TITLE, NULL, "a", NULL), "A");
+    assert_string_equal(find_text(d, CLLM__TEXT_BIOGRAPHY, "u", NULL, NULL), "me");
+    assert_string_equal(find_text(d, CLLM__TEXT_REVIEW, "u", "a", NULL), "fine");
+    cllm__dataset_close(d);
+}
+
 static void test_strange_ids(void **state) {
     (void)state;
     static const char *const users[] = {"#user", "tab\\there", "\\", "\\\\t", "new\nline", "\"quoted\"", "\xF0\x9F\x8C\xB2", "trailing ",
@@ -602,7 +627,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_amazon),       cmocka_unit_test(test_without_times), cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_dropped),      cmocka_unit_test(test_universe),      cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_strange_ids),  cmocka_unit_test(test_strange_dropped), cmocka_unit_test(test_texts_cleaned),
+        cmocka_unit_test(test_side_files),   cmocka_unit_test(test_strange_ids),  cmocka_unit_test(test_strange_dropped), cmocka_unit_test(test_texts_cleaned),
         cmocka_unit_test(test_inputs),       cmocka_unit_test(test_npz_equals_tsv), cmocka_unit_test(test_recbole),
         cmocka_unit_test(test_numbering),    cmocka_unit_test(test_summary),       cmocka_unit_test(test_smallest),
         cmocka_unit_test(test_bad_rows),     cmocka_unit_test(test_quotes),        cmocka_unit_test(test_usage),
