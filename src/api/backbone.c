@@ -34,7 +34,7 @@ static cllm_status build(const char *temporary, const char *folder, cllm__gpt2_s
 cllm_status cllm_backbone_init(const char *folder, cllm_backbone_shape asked, const char *tokenizer_path, uint64_t seed, bool force,
                                cllm_error *err) {
     cllm__gpt2_shape shape = {.layers = asked.layers, .heads = asked.heads, .width = asked.width, .vocabulary = asked.vocabulary,
-                              .context = asked.context};
+                              .context = asked.context, .lively = true};
     cllm__tokenizer *tokenizer = NULL;
     char *temporary = NULL;
     cllm_status status = CLLM_OK;
