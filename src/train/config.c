@@ -185,21 +185,37 @@ cllm_status cllm__train_config_set(cllm__train_config *config, const char *text,
     return cllm__fail(err, CLLM_ERR_FAILED, "setting '%s' has no kind", s->name);
 }
 
+/* The shortest text that reads back to the same number. */
+static void print_number(double value, char *text, size_t size) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) return;
+    }
+}
+
 void cllm__train_config_get(const cllm__train_config *config, const char *name, char *value, size_t size) {
     const setting *s = find(name, strlen(name));
     CLLM_ASSERT(s != NULL);
     const char *at = (const char *)config + s->offset;
     const double *numbers_at = (const double *)at;
     const int *ints_at = (const int *)at;
+    char texts[3][32];
     switch (s->kind) {
     case INT: snprintf(value, size, "%d", *ints_at); break;
     case SEED: snprintf(value, size, "%llu", (unsigned long long)*(const uint64_t *)at); break;
-    case NUMBER: snprintf(value, size, "%.17g", *numbers_at); break;
+    case NUMBER: print_number(*numbers_at, value, size); break;
     case SWITCH: snprintf(value, size, "%d", *(const bool *)at ? 1 : 0); break;
     case CHOICE: snprintf(value, size, "%s", s->words[*(const bool *)at ? 1 : 0]); break;
     case THREE_INTS: snprintf(value, size, "%d/%d/%d", ints_at[0], ints_at[1], ints_at[2]); break;
-    case THREE_NUMBERS: snprintf(value, size, "%.17g/%.17g/%.17g", numbers_at[0], numbers_at[1], numbers_at[2]); break;
-    case RANGE: snprintf(value, size, "%.17g:%.17g", config->mask_low, config->mask_high); break;
+    case THREE_NUMBERS:
+        for (int i = 0; i < 3; i++) print_number(numbers_at[i], texts[i], sizeof texts[i]);
+        snprintf(value, size, "%s/%s/%s", texts[0], texts[1], texts[2]);
+        break;
+    case RANGE:
+        print_number(config->mask_low, texts[0], sizeof texts[0]);
+        print_number(config->mask_high, texts[1], sizeof texts[1]);
+        snprintf(value, size, "%s:%s", texts[0], texts[1]);
+        break;
     case WORDS: snprintf(value, size, "%s", config->monitor); break;
     }
 }

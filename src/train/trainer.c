@@ -474,34 +474,35 @@ cllm_status cllm__trainer_plan(cllm__trainer *t, double probe_seconds, cllm__pla
     return CLLM_OK;
 }
 
-static double seconds_of_schedule(const cllm__plan *plan, const cllm__train_config *config, double share) {
-    double seconds = 0;
-    int rec_epochs = cllm__schedule_epochs(config, CLLM__PHASE_REC);
+/* Seconds of the schedule without content epochs, and of its content epochs at a share of 1. */
+static void seconds_of_schedule(const cllm__plan *plan, double validation, const cllm__train_config *config, double *other, double *content) {
+    *other = validation * cllm__schedule_epochs(config, CLLM__PHASE_REC);
+    *content = 0;
     for (int p = 0; p < CLLM__PHASES; p++) {
-        double one = plan->phase[p].seconds * (cllm__phase_is_content((cllm__phase)p) ? share : 1);
-        seconds += one * cllm__schedule_epochs(config, (cllm__phase)p);
+        double seconds = plan->phase[p].seconds * cllm__schedule_epochs(config, (cllm__phase)p);
+        *(cllm__phase_is_content((cllm__phase)p) ? content : other) += seconds;
     }
-    return seconds + plan->validation_seconds * rec_epochs; /* validation_seconds of one epoch, see the caller */
 }
 
 cllm_status cllm__plan_fit(const cllm__plan *plan, double seconds, cllm__train_config *config, cllm_error *err) {
-    cllm__plan one = *plan;
+    cllm__train_config fitted = *config;
     int rec_epochs = cllm__schedule_epochs(config, CLLM__PHASE_REC);
-    one.validation_seconds = rec_epochs > 0 ? plan->validation_seconds / rec_epochs : 0;
-    const cllm__train_config full = *config;
-    double share = 1;
-    /* First fewer epochs, all stages alike, down to one each; then a smaller share of the texts in each content epoch. */
-    for (double part = 1; seconds_of_schedule(&one, config, share) > seconds && part > 0; part -= 0.01) {
-        for (int i = 0; i < 3; i++) {
-            int epochs = (int)(full.epochs[i] * part);
-            config->epochs[i] = epochs < 1 && full.epochs[i] > 0 ? 1 : epochs;
-        }
+    double validation = rec_epochs > 0 ? plan->validation_seconds / rec_epochs : 0, other, content;
+    seconds_of_schedule(plan, validation, config, &other, &content);
+    if (other + content <= seconds) return CLLM_OK;
+    /* Texts cost most, so a content epoch gives way first: it visits a share of them. Epochs become fewer, all stages alike, where
+     * the rest alone would take more than half of the time (all of it without texts). */
+    double room = content > 0 ? seconds / 2 : seconds, part = other > room ? room / other : 1;
+    for (int i = 0; i < 3; i++) {
+        int epochs = (int)(config->epochs[i] * part);
+        fitted.epochs[i] = epochs < 1 && config->epochs[i] > 0 ? 1 : epochs;
     }
-    double fixed = seconds_of_schedule(&one, config, 0), rest = seconds_of_schedule(&one, config, 1) - fixed;
-    if (fixed + rest > seconds) share = (seconds - fixed) / rest;
+    seconds_of_schedule(plan, validation, &fitted, &other, &content);
+    double share = content > 0 ? (seconds - other) / content : other <= seconds ? 1 : 0;
     if (share < 1e-3) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "a budget of %.0f s is too short: one epoch of each stage takes about %.0f s", seconds, fixed + rest);
+        return cllm__fail(err, CLLM_ERR_USAGE, "a budget of %.0f s is too short: the shortest schedule takes about %.0f s", seconds, other + 1e-3 * content);
     }
-    config->content_share = full.content_share * share;
+    fitted.content_share *= share < 1 ? share : 1;
+    *config = fitted;
     return CLLM_OK;
 }

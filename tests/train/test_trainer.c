@@ -289,8 +289,14 @@ static void a_plan_leaves_the_trainer_as_new_and_fits_a_budget(void **state) {
     cllm__train_config fitted = config_of("paper", (const char *const[]){"epochs=10/100/150", NULL});
     plan = (cllm__plan){.phase = {{.seconds = 2}, {.seconds = 1}, {.seconds = 2}, {.seconds = 1}, {.seconds = 2}}, .validation_seconds = 150};
     OK(cllm__plan_fit(&plan, 400, &fitted, ERR));
-    double seconds = 2 * fitted.epochs[0] + 3 * fitted.epochs[1] + 4 * fitted.epochs[2];
-    assert_true(seconds <= 400 && seconds > 360 && fitted.content_share == 1);
+    assert_true(fitted.epochs[0] == 5 && fitted.epochs[1] == 50 && fitted.epochs[2] == 75);
+    double seconds = 1.0 * 50 + 2 * 75 + fitted.content_share * (2 * 5 + 2 * 50 + 2 * 75); /* collab; rec and validation; content */
+    assert_true(fabs(seconds - 400) < 1e-6);
+    fitted = config_of("paper", (const char *const[]){"epochs=10/100/150", NULL});
+    OK(cllm__plan_fit(&plan, 920, &fitted, ERR));
+    assert_true(fitted.epochs[2] == 150 && fitted.content_share == 1);
+    OK(cllm__plan_fit(&plan, 850, &fitted, ERR)); /* only fewer texts */
+    assert_true(fitted.epochs[2] == 150 && fabs(fitted.content_share - 450.0 / 520) < 1e-9);
     fitted = config_of("paper", (const char *const[]){"epochs=10/100/150", NULL});
     OK(cllm__plan_fit(&plan, 6, &fitted, ERR));
     assert_true(fitted.epochs[0] == 1 && fitted.epochs[1] == 1 && fitted.epochs[2] == 1);
