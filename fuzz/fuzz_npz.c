@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(m.indptr[0] == 0);
     for (size_t i = 0; i < m.rows; i++) {
         FUZZ_CHECK(m.indptr[i] <= m.indptr[i + 1]);
-        for (int64_t k = m.indptr[i]; k < m.indptr[i + 1]; k++) FUZZ_CHECK(m.indices[k] >= 0 && (size_t)m.indices[k] < m.columns);
+        for (int64_t k = m.indptr[i]; k < m.indptr[i + 1]; k++)
+            FUZZ_CHECK(m.indices[k] >= 0 && (size_t)m.indices[k] < m.columns);
     }
     cllm__csr_free(&m);
     return 0;

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < cllm__safetensors_count(file); i++) {
         const cllm__tensor *t = cllm__safetensors_at(file, i), *found;
         FUZZ_CHECK(cllm__safetensors_find(file, t->name) == t);
-        FUZZ_CHECK(cllm__safetensors_require(file, t->name, t->dtype, t->rank, t->shape, &found, &err) == CLLM_OK && found == t);
+        FUZZ_CHECK(cllm__safetensors_require(file, t->name, t->dtype, t->rank, t->shape, &found, &err) == CLLM_OK &&
+                   found == t);
         FUZZ_CHECK(cllm__tensor_count(t) * cllm__st_dtype_size(t->dtype) == t->bytes);
         bytes += t->bytes;
         float *values = malloc((cllm__tensor_count(t) + 1) * sizeof *values);

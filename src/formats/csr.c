@@ -39,7 +39,9 @@ static float number_at(const cllm__array *a, size_t i) {
 
 static cllm_status check_format(cllm__npz *file, const char *path, cllm_error *err) {
     if (!cllm__npz_has(file, "format")) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s' is not a sparse matrix: it has no array 'format'; write it with scipy.sparse.save_npz", path);
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "'%s' is not a sparse matrix: it has no array 'format'; write it with scipy.sparse.save_npz",
+                          path);
     }
     cllm__array format;
     CLLM_TRY(cllm__npz_read(file, "format", &format, err));
@@ -51,7 +53,8 @@ static cllm_status check_format(cllm__npz *file, const char *path, cllm_error *e
         status = cllm__array_string(&format, 0, &text, err);
     }
     if (status == CLLM_OK && strcmp(text, "csr") != 0) {
-        status = cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' is a sparse matrix of format '%.20s': save its .tocsr()", path, text);
+        status = cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' is a sparse matrix of format '%.20s': save its .tocsr()", path,
+                            text);
     }
     cllm__free(text);
     cllm__array_free(&format);
@@ -68,8 +71,8 @@ static cllm_status check_parts(const parts *p, const char *path, cllm_error *err
     }
     int64_t rows = integer_at(&p->shape, 0), columns = integer_at(&p->shape, 1);
     if (rows < 0 || columns < 0 || rows > INT32_MAX || columns > INT32_MAX) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': a matrix of %lld × %lld is out of range (0 to %d)", path, (long long)rows,
-            (long long)columns, INT32_MAX);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': a matrix of %lld × %lld is out of range (0 to %d)", path,
+                          (long long)rows, (long long)columns, INT32_MAX);
     }
     if (p->indptr.rank != 1 || !is_integer(&p->indptr) || p->indices.rank != 1 || !is_integer(&p->indices)) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indptr' and 'indices' are not lists of 4- or 8-byte integers", path);
@@ -78,16 +81,18 @@ static cllm_status check_parts(const parts *p, const char *path, cllm_error *err
         return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'data' is not a list of numbers", path);
     }
     if (p->indptr.count != (size_t)rows + 1) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indptr' has %zu members for %lld rows", path, p->indptr.count, (long long)rows);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indptr' has %zu members for %lld rows", path, p->indptr.count,
+                          (long long)rows);
     }
     if (p->indices.count != p->data.count) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indices' has %zu members and 'data' has %zu", path, p->indices.count, p->data.count);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indices' has %zu members and 'data' has %zu", path, p->indices.count,
+                          p->data.count);
     }
     for (size_t i = 0; i < p->indptr.count; i++) {
         int64_t before = i == 0 ? 0 : integer_at(&p->indptr, i - 1), now = integer_at(&p->indptr, i);
         if ((i == 0 && now != 0) || now < before || (uint64_t)now > p->indices.count) {
-            return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indptr' is %lld at row %zu, after %lld, with %zu entries in all", path,
-                (long long)now, i, (long long)before, p->indices.count);
+            return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'indptr' is %lld at row %zu, after %lld, with %zu entries in all",
+                              path, (long long)now, i, (long long)before, p->indices.count);
         }
     }
     return CLLM_OK;
@@ -106,11 +111,12 @@ static cllm_status fill(cllm__csr *m, const parts *p, const char *path, cllm_err
             int64_t column = integer_at(&p->indices, i);
             float value = number_at(&p->data, i);
             if (column < 0 || (uint64_t)column >= m->columns) {
-                return cllm__fail(err, CLLM_ERR_DATA, "'%s': row %zu names column %lld of %zu", path, row, (long long)column, m->columns);
+                return cllm__fail(err, CLLM_ERR_DATA, "'%s': row %zu names column %lld of %zu", path, row,
+                                  (long long)column, m->columns);
             }
             if (!isfinite(value)) {
-                return cllm__fail(err, CLLM_ERR_DATA, "'%s': the value at row %zu, column %lld is %f: give a finite number", path, row,
-                    (long long)column, (double)value);
+                return cllm__fail(err, CLLM_ERR_DATA, "'%s': the value at row %zu, column %lld is %f: give a finite number",
+                                  path, row, (long long)column, (double)value);
             }
             if (value == 0) {
                 m->zeros++;

@@ -91,8 +91,8 @@ void cllm__decompressor_free(cllm__decompressor *d) {
 }
 
 static cllm_status corrupt(const cllm__decompressor *d, const char *detail, cllm_error *err) {
-    return cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged: its %s data cannot be decompressed (%s); fetch the file again", d->name,
-        cllm__stream_kind_name(d->kind), detail);
+    return cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged: its %s data cannot be decompressed (%s); fetch the file again",
+                      d->name, cllm__stream_kind_name(d->kind), detail);
 }
 
 static cllm_status step_gzip(cllm__decompressor *d, cllm__decompress_step *step, cllm_error *err) {
@@ -144,9 +144,11 @@ static cllm_status step_xz(cllm__decompressor *d, cllm__decompress_step *step, c
     case LZMA_STREAM_END: step->ended = true; return CLLM_OK;
     case LZMA_MEM_ERROR: return cllm__fail_nomem(err);
     case LZMA_MEMLIMIT_ERROR:
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' needs %llu MiB to be decompressed, more than the %llu allowed: "
-            "compress it again with xz -9 or less", d->name, (unsigned long long)(lzma_memusage(&d->xz) >> 20),
-            (unsigned long long)(XZ_MEMORY >> 20));
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s' needs %llu MiB to be decompressed, more than the %llu allowed: "
+                          "compress it again with xz -9 or less",
+                          d->name, (unsigned long long)(lzma_memusage(&d->xz) >> 20),
+                          (unsigned long long)(XZ_MEMORY >> 20));
     case LZMA_OPTIONS_ERROR: return corrupt(d, "unsupported options", err);
     case LZMA_FORMAT_ERROR: return corrupt(d, "what follows is not xz", err);
     default: return corrupt(d, "the check sums do not fit", err);
@@ -164,8 +166,8 @@ cllm_status cllm__decompressor_step(cllm__decompressor *d, cllm__decompress_step
     else if (d->kind == CLLM_STREAM_ZSTD) CLLM_TRY(step_zstd(d, step, err));
     else CLLM_TRY(step_xz(d, step, err));
     if (!step->ended && step->in_last && step->used == 0 && step->made == 0 && step->out_size > 0) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s' is truncated: its %s data stops before the end; fetch the file again", d->name,
-            cllm__stream_kind_name(d->kind));
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s' is truncated: its %s data stops before the end; fetch the file again",
+                          d->name, cllm__stream_kind_name(d->kind));
     }
     return CLLM_OK;
 }

@@ -10,7 +10,8 @@ cllm__stream_kind cllm__decompress_recognise(const unsigned char *data, size_t s
 typedef struct cllm__decompressor cllm__decompressor;
 
 /* `name` is borrowed, for messages. `kind` is not CLLM_STREAM_PLAIN. */
-CLLM_CHECK cllm_status cllm__decompressor_create(cllm__decompressor **out, cllm__stream_kind kind, const char *name, cllm_error *err);
+CLLM_CHECK cllm_status cllm__decompressor_create(cllm__decompressor **out, cllm__stream_kind kind, const char *name,
+                                                 cllm_error *err);
 void cllm__decompressor_free(cllm__decompressor *decompressor); /* accepts NULL */
 
 typedef struct cllm__decompress_step {
@@ -26,6 +27,7 @@ typedef struct cllm__decompress_step {
 
 /* Takes some input, makes some output. No progress with `in_last` set and `ended` not: the input is truncated, which is
  * reported here, too. */
-CLLM_CHECK cllm_status cllm__decompressor_step(cllm__decompressor *decompressor, cllm__decompress_step *step, cllm_error *err);
+CLLM_CHECK cllm_status cllm__decompressor_step(cllm__decompressor *decompressor, cllm__decompress_step *step,
+                                               cllm_error *err);
 
 #endif

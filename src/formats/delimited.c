@@ -35,6 +35,13 @@ cllm__delimited_options cllm__delimited_defaults(void) {
     return (cllm__delimited_options){.quote = CLLM_QUOTE_BY_FORMAT, .header = CLLM_HEADER_AUTO};
 }
 
+bool cllm__quote_parse(const char *text, int *quote) {
+    bool none = strcmp(text, "none") == 0;
+    if (!none && (text[0] == '\0' || text[1] != '\0')) return false;
+    *quote = none ? CLLM_QUOTE_NONE : (unsigned char)text[0];
+    return true;
+}
+
 bool cllm__header_mode_parse(const char *name, cllm__header_mode *mode) {
     static const char *const names[] = {"auto", "yes", "no"};
     for (size_t i = 0; i < CLLM_LEN(names); i++) {
@@ -126,9 +133,11 @@ static cllm_status split_quoted(cllm__delimited *r, char *text, size_t length, c
             }
             text += close + 1;
             if (text < end && find_separator(r->separator, r->separator_length, text, (size_t)(end - text)) != text) {
-                return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: field %zu goes on behind its closing quote: double the quotes (%c%c) "
-                    "inside a quoted field", cllm__stream_name(r->stream), (unsigned long long)r->line, r->count + 1, r->quote,
-                    r->quote);
+                return cllm__fail(err, CLLM_ERR_DATA,
+                                  "%s:%llu: field %zu goes on behind its closing quote: double the quotes (%c%c) "
+                                  "inside a quoted field",
+                                  cllm__stream_name(r->stream), (unsigned long long)r->line, r->count + 1, r->quote,
+                                  r->quote);
             }
         } else {
             const char *next = find_separator(r->separator, r->separator_length, text, (size_t)(end - text));
@@ -184,8 +193,8 @@ static cllm_status choose_separator(cllm__delimited *r, cllm_error *err) {
         }
         if (fields < 2) continue;
         double score = (double)agreeing / (double)records;
-        /* Tabs and :: hardly stand in texts, so they win a tie; of the others the one that makes more fields, and a semicolon
-         * before the comma, which may be a decimal one. */
+        /* Tabs and :: hardly stand in texts, so they win a tie; of the others the one that makes more fields, and a
+         * semicolon before the comma, which may be a decimal one. */
         if (score > best_score || (score == best_score && best > 1 && fields > best_fields)) {
             best = c;
             best_score = score;
@@ -221,17 +230,20 @@ static cllm_status join_lines(cllm__delimited *r, char **text, size_t *length, c
         if (status != CLLM_OK) {
             if (!cllm__stream_failed(r->stream)) {
                 cllm__error_prefix(err, "%s:%llu: in the quoted field that begins here", cllm__stream_name(r->stream),
-                    (unsigned long long)r->line);
+                                   (unsigned long long)r->line);
             }
             return status;
         }
         if (line == NULL) {
-            return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: a quoted field of this record is never closed: add the missing %c, or read "
-                "the file with --quote none", cllm__stream_name(r->stream), (unsigned long long)r->line, r->quote);
+            return cllm__fail(err, CLLM_ERR_DATA,
+                              "%s:%llu: a quoted field of this record is never closed: add the missing %c, or read "
+                              "the file with --quote none",
+                              cllm__stream_name(r->stream), (unsigned long long)r->line, r->quote);
         }
         if (used + 1 + size > cllm__stream_line_limit(r->stream)) {
             return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: the record is longer than %zu bytes: is a closing %c missing?",
-                cllm__stream_name(r->stream), (unsigned long long)r->line, cllm__stream_line_limit(r->stream), r->quote);
+                              cllm__stream_name(r->stream), (unsigned long long)r->line, cllm__stream_line_limit(r->stream),
+                              r->quote);
         }
         CLLM_TRY(CLLM_GROW(r->joined, r->joined_capacity, used + size + 2, err));
         r->joined[used++] = '\n';
@@ -257,8 +269,8 @@ static cllm_status read_record(cllm__delimited *r, cllm_error *err) {
     bool quoted = r->quote != '\0' && memchr(text, r->quote, length) != NULL;
     if (quoted) CLLM_TRY(join_lines(r, &text, &length, err));
     if (memchr(text, '\0', length) != NULL) {
-        return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: the record holds a NUL byte: is this a text file?", cllm__stream_name(r->stream),
-            (unsigned long long)r->line);
+        return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: the record holds a NUL byte: is this a text file?",
+                          cllm__stream_name(r->stream), (unsigned long long)r->line);
     }
     CLLM_TRY(quoted ? split_quoted(r, text, length, err) : split_plain(r, text, length, err));
     if (r->ragged) return CLLM_OK;
@@ -266,9 +278,11 @@ static cllm_status read_record(cllm__delimited *r, cllm_error *err) {
         r->expected = r->count;
         r->expected_line = r->line;
     } else if (r->count != r->expected) {
-        return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: %zu field%s where line %llu has %zu, with %s between them: look for a missing or "
-            "an additional separator", cllm__stream_name(r->stream), (unsigned long long)r->line, r->count, r->count == 1 ? "" : "s",
-            (unsigned long long)r->expected_line, r->expected, r->separator_name);
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "%s:%llu: %zu field%s where line %llu has %zu, with %s between them: look for a missing or "
+                          "an additional separator",
+                          cllm__stream_name(r->stream), (unsigned long long)r->line, r->count, r->count == 1 ? "" : "s",
+                          (unsigned long long)r->expected_line, r->expected, r->separator_name);
     }
     return CLLM_OK;
 }
@@ -326,7 +340,8 @@ static cllm_status begin(cllm__delimited *r, const cllm__delimited_options *opti
     r->separator_length = strlen(r->separator);
     r->quote = options->quote == CLLM_QUOTE_BY_FORMAT ? default_quote(r->separator) : (char)options->quote;
     if (r->quote == r->separator[0]) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "the separator '%s' begins with the quote %c: give another one", r->separator, r->quote);
+        return cllm__fail(err, CLLM_ERR_USAGE, "the separator '%s' begins with the quote %c: give another one",
+                          r->separator, r->quote);
     }
     r->ragged = options->ragged;
     name_separator(r);
@@ -339,9 +354,11 @@ static cllm_status begin(cllm__delimited *r, const cllm__delimited_options *opti
     return CLLM_OK;
 }
 
-cllm_status cllm__delimited_open(cllm__delimited **out, cllm__stream *stream, const cllm__delimited_options *options, cllm_error *err) {
+cllm_status cllm__delimited_open(cllm__delimited **out, cllm__stream *stream, const cllm__delimited_options *options,
+                                 cllm_error *err) {
     const char *separator = options->separator;
-    if (separator != NULL && (separator[0] == '\0' || strlen(separator) > SEPARATOR_MAX || strpbrk(separator, "\r\n") != NULL)) {
+    if (separator != NULL &&
+        (separator[0] == '\0' || strlen(separator) > SEPARATOR_MAX || strpbrk(separator, "\r\n") != NULL)) {
         return cllm__fail(err, CLLM_ERR_USAGE, "a separator has 1 to %d bytes and no line end", (int)SEPARATOR_MAX);
     }
     if (options->quote > 126 || (options->quote > 0 && options->quote < 33)) {

@@ -40,8 +40,8 @@ cllm__delimited_options cllm__delimited_defaults(void);
 typedef struct cllm__delimited cllm__delimited;
 
 /* Borrows the stream, which must outlive the reader, and reads the header if there is one. The options are copied. */
-CLLM_CHECK cllm_status cllm__delimited_open(cllm__delimited **out, cllm__stream *stream, const cllm__delimited_options *options,
-    cllm_error *err);
+CLLM_CHECK cllm_status cllm__delimited_open(cllm__delimited **out, cllm__stream *stream,
+                                            const cllm__delimited_options *options, cllm_error *err);
 void cllm__delimited_free(cllm__delimited *reader); /* accepts NULL */
 
 const char *cllm__delimited_separator(const cllm__delimited *reader);
@@ -59,6 +59,8 @@ CLLM_CHECK cllm_status cllm__delimited_next(cllm__delimited *reader, cllm__field
 /* Line on which the record that _next returned, or failed on, begins. */
 uint64_t cllm__delimited_line_number(const cllm__delimited *reader);
 
+/* One character, or "none"; false for another. */
+bool cllm__quote_parse(const char *text, int *quote);
 /* "auto", "yes", "no"; false for another. */
 bool cllm__header_mode_parse(const char *name, cllm__header_mode *mode);
 

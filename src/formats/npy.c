@@ -13,9 +13,9 @@ static const struct {
     const char *descr;
     size_t item;
 } types[] = {
-    [CLLM_NPY_BOOL] = {"|b1", 1}, [CLLM_NPY_I8] = {"|i1", 1},  [CLLM_NPY_U8] = {"|u1", 1},  [CLLM_NPY_I16] = {"<i2", 2},
-    [CLLM_NPY_U16] = {"<u2", 2},  [CLLM_NPY_I32] = {"<i4", 4}, [CLLM_NPY_U32] = {"<u4", 4}, [CLLM_NPY_I64] = {"<i8", 8},
-    [CLLM_NPY_U64] = {"<u8", 8},  [CLLM_NPY_F32] = {"<f4", 4}, [CLLM_NPY_F64] = {"<f8", 8}, [CLLM_NPY_BYTES] = {"|S", 0},
+    [CLLM_NPY_BOOL] = {"|b1", 1},  [CLLM_NPY_I8] = {"|i1", 1},  [CLLM_NPY_U8] = {"|u1", 1},  [CLLM_NPY_I16] = {"<i2", 2},
+    [CLLM_NPY_U16] = {"<u2", 2},   [CLLM_NPY_I32] = {"<i4", 4}, [CLLM_NPY_U32] = {"<u4", 4}, [CLLM_NPY_I64] = {"<i8", 8},
+    [CLLM_NPY_U64] = {"<u8", 8},   [CLLM_NPY_F32] = {"<f4", 4}, [CLLM_NPY_F64] = {"<f8", 8}, [CLLM_NPY_BYTES] = {"|S", 0},
     [CLLM_NPY_UNICODE] = {"<U", 0}};
 
 static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
@@ -48,16 +48,22 @@ static cllm_status parse_descr(const char *descr, const char *name, cllm__array 
         return CLLM_OK;
     }
     if (strchr(descr, 'O') != NULL) {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "array '%s' holds pickled Python objects, which are never read: save it with numbers "
-            "or strings (dtype 'U' or 'S')", name);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "array '%s' holds pickled Python objects, which are never read: save it with numbers "
+                          "or strings (dtype 'U' or 'S')",
+                          name);
     }
-    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "array '%s' has the dtype '%.40s', which is not read: save it with .astype('<f4'), '<i8' or "
-        "the like", name, descr);
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                      "array '%s' has the dtype '%.40s', which is not read: save it with .astype('<f4'), '<i8' or "
+                      "the like",
+                      name, descr);
 }
 
 static cllm_status parse_shape(struct json_object *shape, const char *name, cllm__array *array, cllm_error *err) {
     size_t rank = json_object_array_length(shape);
-    if (rank > CLLM_NPY_RANK_MAX) return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "array '%s' has %zu axes, more than %d", name, rank, CLLM_NPY_RANK_MAX);
+    if (rank > CLLM_NPY_RANK_MAX)
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "array '%s' has %zu axes, more than %d", name, rank,
+                          CLLM_NPY_RANK_MAX);
     uint64_t count = 1, limit = (uint64_t)INT64_MAX / (array->item > 0 ? array->item : 1);
     bool empty = false, fits = true;
     for (size_t i = 0; i < rank; i++) {
@@ -80,9 +86,10 @@ static cllm_status parse_shape(struct json_object *shape, const char *name, cllm
 
 static cllm_status parse_members(struct json_object *header, const char *name, cllm__array *array, cllm_error *err) {
     struct json_object *descr = json_object_object_get(header, "descr"), *shape = json_object_object_get(header, "shape"),
-        *fortran = json_object_object_get(header, "fortran_order");
+                       *fortran = json_object_object_get(header, "fortran_order");
     if (json_object_is_type(descr, json_type_array)) {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "array '%s' is a structured array, which is not read: save each field by itself", name);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "array '%s' is a structured array, which is not read: save each field by itself", name);
     }
     if (!json_object_is_type(descr, json_type_string) || !json_object_is_type(shape, json_type_array) ||
         !json_object_is_type(fortran, json_type_boolean)) {
@@ -91,8 +98,8 @@ static cllm_status parse_members(struct json_object *header, const char *name, c
     CLLM_TRY(parse_descr(json_object_get_string(descr), name, array, err));
     CLLM_TRY(parse_shape(shape, name, array, err));
     if (array->rank > 1 && json_object_get_boolean(fortran)) {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "array '%s' is in Fortran order, which is not read: save numpy.ascontiguousarray() of it",
-            name);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "array '%s' is in Fortran order, which is not read: save numpy.ascontiguousarray() of it", name);
     }
     return CLLM_OK;
 }
@@ -119,7 +126,8 @@ size_t cllm__npy_format(char out[512], cllm__npy_type type, size_t item, size_t 
     snprintf(descr, sizeof descr, "%s", types[type].descr);
     if (type == CLLM_NPY_BYTES) snprintf(descr, sizeof descr, "|S%zu", item);
     if (type == CLLM_NPY_UNICODE) snprintf(descr, sizeof descr, "<U%zu", item / 4);
-    size_t n = PREFIX + (size_t)snprintf(out + PREFIX, SIZE - PREFIX, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
+    size_t n =
+        PREFIX + (size_t)snprintf(out + PREFIX, SIZE - PREFIX, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (size_t i = 0; i < rank; i++) n += (size_t)snprintf(out + n, SIZE - n, "%s%" PRIu64, i > 0 ? ", " : "", shape[i]);
     n += (size_t)snprintf(out + n, SIZE - n, "%s), }", rank == 1 ? "," : "");
     size_t padded = (n + 1 + 63) / 64 * 64;

@@ -11,7 +11,8 @@ enum { CLLM_NPY_PREFIX = 12, CLLM_NPY_HEADER_MAX = 1 << 16 };
  * 3.0, or the text is longer than CLLM_NPY_HEADER_MAX. */
 bool cllm__npy_prefix(const unsigned char prefix[CLLM_NPY_PREFIX], size_t *begin, size_t *length);
 /* Reads the text into all of *array but its data. `name` is for messages. The number of bytes fits 63 bits. */
-CLLM_CHECK cllm_status cllm__npy_parse(const char *text, size_t length, const char *name, cllm__array *array, cllm_error *err);
+CLLM_CHECK cllm_status cllm__npy_parse(const char *text, size_t length, const char *name, cllm__array *array,
+                                       cllm_error *err);
 /* Bytes of an element of a type of fixed size, 0 for strings. */
 size_t cllm__npy_item(cllm__npy_type type);
 /* Writes prefix and text, a multiple of 64 bytes, and returns their size. */

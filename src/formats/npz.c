@@ -136,7 +136,8 @@ static cllm_status read_bytes(const cllm__npz *file, zip_file_t *stream, void *d
     return CLLM_OK;
 }
 
-static cllm_status read_stream(const cllm__npz *file, zip_file_t *stream, const char *name, uint64_t size, cllm__array *array, cllm_error *err) {
+static cllm_status read_stream(const cllm__npz *file, zip_file_t *stream, const char *name, uint64_t size,
+                               cllm__array *array, cllm_error *err) {
     unsigned char prefix[CLLM_NPY_PREFIX] = {0};
     size_t begin, length;
     if (size >= sizeof prefix) CLLM_TRY(read_bytes(file, stream, prefix, sizeof prefix, err));
@@ -157,7 +158,7 @@ static cllm_status read_stream(const cllm__npz *file, zip_file_t *stream, const 
     uint64_t bytes = (uint64_t)array->count * array->item, have = size - begin - length;
     if (bytes != have) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s': array '%s' has %llu bytes, but its header says %llu", file->path, name,
-            (unsigned long long)have, (unsigned long long)bytes);
+                          (unsigned long long)have, (unsigned long long)bytes);
     }
     if (bytes > 0) {
         array->data = cllm__alloc(bytes, 1);
@@ -167,7 +168,9 @@ static cllm_status read_stream(const cllm__npz *file, zip_file_t *stream, const 
     char more; /* reading to the end makes libzip compare the check sum */
     zip_int64_t rest = zip_fread(stream, &more, 1);
     if (rest < 0) return zip_failed(file->path, zip_file_get_error(stream), err);
-    return rest == 0 ? CLLM_OK : cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged: array '%s' is longer than it claims", file->path, name);
+    return rest == 0
+               ? CLLM_OK
+               : cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged: array '%s' is longer than it claims", file->path, name);
 }
 
 cllm_status cllm__npz_read(cllm__npz *file, const char *name, cllm__array *array, cllm_error *err) {
@@ -179,8 +182,10 @@ cllm_status cllm__npz_read(cllm__npz *file, const char *name, cllm__array *array
     zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
     if ((info.valid & needed) != needed || info.encryption_method != ZIP_EM_NONE ||
         (info.comp_method != ZIP_CM_STORE && info.comp_method != ZIP_CM_DEFLATE)) {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': array '%s' is encrypted or compressed in an unusual way: write it with "
-            "numpy.savez or savez_compressed", file->path, name);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s': array '%s' is encrypted or compressed in an unusual way: write it with "
+                          "numpy.savez or savez_compressed",
+                          file->path, name);
     }
     if (info.comp_size > file->map.size || info.size / DEFLATE_RATIO > info.comp_size) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged: the size of array '%s' is impossible", file->path, name);
@@ -223,7 +228,8 @@ cllm_status cllm__array_string(const cllm__array *array, size_t index, char **te
             if (c == 0) break;
             if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) {
                 cllm__free(out);
-                return cllm__fail(err, CLLM_ERR_DATA, "string %zu of the array holds 0x%x, which is no character", index, (unsigned)c);
+                return cllm__fail(err, CLLM_ERR_DATA, "string %zu of the array holds 0x%x, which is no character", index,
+                                  (unsigned)c);
             }
             used += cllm__utf8_put(out + used, c);
         }

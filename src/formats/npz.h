@@ -66,8 +66,8 @@ CLLM_CHECK cllm_status cllm__csr_read(const char *path, cllm__csr *matrix, cllm_
 void cllm__csr_free(cllm__csr *matrix);
 
 /* ---- Writing ---- */
-/* One array to write: `data` holds the product of `shape` elements of `type` (BOOL … F64); or, for CLLM_NPY_UNICODE, pointers
- * to that many NUL-terminated UTF-8 strings (const char *const *), written with the width of the longest. */
+/* One array to write: `data` holds the product of `shape` elements of `type` (BOOL … F64); or, for CLLM_NPY_UNICODE,
+ * pointers to that many NUL-terminated UTF-8 strings (const char *const *), written with the width of the longest. */
 typedef struct cllm__npz_entry {
     const char *name; /* without ".npy" */
     cllm__npy_type type;

@@ -106,7 +106,8 @@ static cllm_status read_escape(parser *p, bool unicode, bool *raw) {
         CLLM_TRY(read_hex(p, 2, &value));
     } else if (c >= '0' && c <= '7') {
         value = (uint32_t)(c - '0');
-        for (int i = 0; i < 2 && look(p) >= '0' && look(p) <= '7'; i++) value = value << 3 | (uint32_t)(p->text[p->at++] - '0');
+        for (int i = 0; i < 2 && look(p) >= '0' && look(p) <= '7'; i++)
+            value = value << 3 | (uint32_t)(p->text[p->at++] - '0');
     } else { /* no escape: Python keeps the backslash */
         p->at--;
         return put_bytes(p, "\\", 1);
@@ -244,7 +245,8 @@ static cllm_status read_items(parser *p, char close, struct json_object *list) {
         }
         skip_space(p);
         if (look(p) == close) break;
-        if (look(p) != ',') return fail_at(p, p->at, close == ']' ? "',' or ']' is expected here" : "',' or ')' is expected here");
+        if (look(p) != ',')
+            return fail_at(p, p->at, close == ']' ? "',' or ']' is expected here" : "',' or ')' is expected here");
         p->at++;
     }
     p->at++;
@@ -315,8 +317,8 @@ static cllm_status read_value(parser *p, struct json_object **out) {
     return read_number(p, out);
 }
 
-cllm_status cllm__pyliteral_parse(cllm__pyliteral_buffer *buffer, const char *text, size_t length, struct json_object **object,
-    cllm_error *err) {
+cllm_status cllm__pyliteral_parse(cllm__pyliteral_buffer *buffer, const char *text, size_t length,
+                                  struct json_object **object, cllm_error *err) {
     parser p = {.text = text, .length = length, .buffer = buffer, .err = err};
     skip_space(&p);
     if (look(&p) != '{') return fail_at(&p, p.at, "a dict ({…}) is expected here");

@@ -15,6 +15,6 @@ typedef struct cllm__pyliteral_buffer {
 
 /* Parses the dict that text[0 … length), well-formed UTF-8, holds. */
 CLLM_CHECK cllm_status cllm__pyliteral_parse(cllm__pyliteral_buffer *buffer, const char *text, size_t length,
-    struct json_object **object, cllm_error *err);
+                                             struct json_object **object, cllm_error *err);
 
 #endif

@@ -73,7 +73,8 @@ static const char *clean_numbers(struct json_object *value, const char *name) {
     return NULL;
 }
 
-static cllm_status parse_json(cllm__record_parser *parser, const char *text, size_t length, struct json_object **object, cllm_error *err) {
+static cllm_status parse_json(cllm__record_parser *parser, const char *text, size_t length, struct json_object **object,
+                              cllm_error *err) {
     if (length > INT_MAX) return cllm__fail(err, CLLM_ERR_DATA, "column 1: the record is longer than %d bytes", INT_MAX);
     json_tokener_reset(parser->tokener);
     struct json_object *value = json_tokener_parse_ex(parser->tokener, text, (int)length);
@@ -81,22 +82,26 @@ static cllm_status parse_json(cllm__record_parser *parser, const char *text, siz
     size_t end = json_tokener_get_parse_end(parser->tokener);
     if (problem != json_tokener_success && problem != json_tokener_continue) {
         json_object_put(value);
-        return cllm__fail(err, CLLM_ERR_DATA, "column %zu: this is not JSON (%s)", end + 1, json_tokener_error_desc(problem));
+        return cllm__fail(err, CLLM_ERR_DATA, "column %zu: this is not JSON (%s)", end + 1,
+                          json_tokener_error_desc(problem));
     }
     size_t rest = skip_space(text, length, end);
     if (problem == json_tokener_continue) {
         bool begun = skip_space(text, length, 0) < length;
         return cllm__fail(err, CLLM_ERR_DATA, "column %zu: %s", rest + 1,
-            begun ? "the line ends inside the JSON object" : "a JSON object ({…}) is expected here");
+                          begun ? "the line ends inside the JSON object" : "a JSON object ({…}) is expected here");
     }
     if (rest < length || !json_object_is_type(value, json_type_object)) {
         json_object_put(value);
-        if (rest < length) return cllm__fail(err, CLLM_ERR_DATA, "column %zu: nothing more is expected behind the JSON object", rest + 1);
-        return cllm__fail(err, CLLM_ERR_DATA, "column %zu: a JSON object ({…}) is expected here", skip_space(text, length, 0) + 1);
+        if (rest < length)
+            return cllm__fail(err, CLLM_ERR_DATA, "column %zu: nothing more is expected behind the JSON object", rest + 1);
+        return cllm__fail(err, CLLM_ERR_DATA, "column %zu: a JSON object ({…}) is expected here",
+                          skip_space(text, length, 0) + 1);
     }
     const char *bad = clean_numbers(value, "");
     if (bad != NULL) {
-        cllm_status status = cllm__fail(err, CLLM_ERR_DATA, "the value of \"%s\" is an infinite number: write null or a number", bad);
+        cllm_status status =
+            cllm__fail(err, CLLM_ERR_DATA, "the value of \"%s\" is an infinite number: write null or a number", bad);
         json_object_put(value);
         return status;
     }
@@ -105,11 +110,12 @@ static cllm_status parse_json(cllm__record_parser *parser, const char *text, siz
 }
 
 cllm_status cllm__record_parse(cllm__record_parser *parser, cllm__record_syntax syntax, const char *text, size_t length,
-    struct json_object **object, cllm_error *err) {
+                               struct json_object **object, cllm_error *err) {
     if (syntax == CLLM_RECORD_AUTO) syntax = cllm__record_recognise(text, length);
     if (syntax == CLLM_RECORD_JSON) return parse_json(parser, text, length, object, err);
     size_t bad = cllm__utf8_check(text, length);
-    if (bad < length) return cllm__fail(err, CLLM_ERR_DATA, "column %zu: byte 0x%02x is not UTF-8", bad + 1, (unsigned char)text[bad]);
+    if (bad < length)
+        return cllm__fail(err, CLLM_ERR_DATA, "column %zu: byte 0x%02x is not UTF-8", bad + 1, (unsigned char)text[bad]);
     if (length > INT_MAX) return cllm__fail(err, CLLM_ERR_DATA, "column 1: the record is longer than %d bytes", INT_MAX);
     return cllm__pyliteral_parse(&parser->buffer, text, length, object, err);
 }

@@ -31,8 +31,8 @@ void cllm__record_parser_free(cllm__record_parser *parser); /* accepts NULL */
  * neighbours that join), integers, floats, None, True, False; in strings without a u, escapes from \x80 to \xff that form
  * UTF-8 are its bytes (Python 2), the others Latin-1. The failure (CLLM_ERR_DATA) says "column N: …", N counting bytes from
  * 1, or names the key; callers put file and line before it with cllm__error_prefix(). */
-CLLM_CHECK cllm_status cllm__record_parse(cllm__record_parser *parser, cllm__record_syntax syntax, const char *text, size_t length,
-    struct json_object **object, cllm_error *err);
+CLLM_CHECK cllm_status cllm__record_parse(cllm__record_parser *parser, cllm__record_syntax syntax, const char *text,
+                                          size_t length, struct json_object **object, cllm_error *err);
 
 /* What CLLM_RECORD_AUTO would take this text for. */
 cllm__record_syntax cllm__record_recognise(const char *text, size_t length);

@@ -18,9 +18,9 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [CLLM_ST_F64] = {"F64", 8}, [CLLM_ST_F32] = {"F32", 4}, [CLLM_ST_F16] = {"F16", 2}, [CLLM_ST_BF16] = {"BF16", 2},
-    [CLLM_ST_I64] = {"I64", 8}, [CLLM_ST_I32] = {"I32", 4}, [CLLM_ST_I16] = {"I16", 2}, [CLLM_ST_I8] = {"I8", 1},
-    [CLLM_ST_U64] = {"U64", 8}, [CLLM_ST_U32] = {"U32", 4}, [CLLM_ST_U16] = {"U16", 2}, [CLLM_ST_U8] = {"U8", 1},
+    [CLLM_ST_F64] = {"F64", 8},  [CLLM_ST_F32] = {"F32", 4}, [CLLM_ST_F16] = {"F16", 2}, [CLLM_ST_BF16] = {"BF16", 2},
+    [CLLM_ST_I64] = {"I64", 8},  [CLLM_ST_I32] = {"I32", 4}, [CLLM_ST_I16] = {"I16", 2}, [CLLM_ST_I8] = {"I8", 1},
+    [CLLM_ST_U64] = {"U64", 8},  [CLLM_ST_U32] = {"U32", 4}, [CLLM_ST_U16] = {"U16", 2}, [CLLM_ST_U8] = {"U8", 1},
     [CLLM_ST_BOOL] = {"BOOL", 1}};
 
 const char *cllm__st_dtype_name(cllm__st_dtype dtype) {
@@ -111,7 +111,8 @@ static cllm_status see_name(const reader *r, struct json_object *seen, const cha
     const char *text = json_object_get_string(name);
     cllm_status status = CLLM_OK;
     if (text == NULL) status = cllm__fail_nomem(r->err);
-    else if (json_object_object_get_ex(seen, text, NULL)) status = BAD(r, "the name '%.200s' stands twice in its header", text);
+    else if (json_object_object_get_ex(seen, text, NULL))
+        status = BAD(r, "the name '%.200s' stands twice in its header", text);
     else if (json_object_object_add(seen, text, NULL) != 0) status = cllm__fail_nomem(r->err);
     json_object_put(name);
     return status;
@@ -130,7 +131,8 @@ static cllm_status scan_header(const reader *r, struct json_object *seen, size_t
             string = i;
             for (i++; i < r->json_size && r->json[i] != '"'; i++) {
                 if (r->json[i] != '\\') continue;
-                if (r->json_size - i > 6 && memcmp(r->json + i, "\\u0000", 6) == 0) return BAD(r, "a NUL stands in its header");
+                if (r->json_size - i > 6 && memcmp(r->json + i, "\\u0000", 6) == 0)
+                    return BAD(r, "a NUL stands in its header");
                 i++;
             }
             string_end = i + 1;
@@ -169,7 +171,7 @@ static cllm_status parse_header(const reader *r, struct json_object **header) {
     }
     json_object_put(value);
     return BAD(r, "byte %zu of its header is not the JSON that is expected (%s)", end,
-        problem == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(problem));
+               problem == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(problem));
 }
 
 static bool read_u64(struct json_object *value, uint64_t *out) {
@@ -189,11 +191,14 @@ static cllm_status read_dtype(const reader *r, const char *name, struct json_obj
             return CLLM_OK;
         }
     }
-    return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED, "'%s': tensor '%.200s' has the dtype '%.40s', which is not read: convert it to F32, "
-        "F16 or BF16", r->file->path, name, text);
+    return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED,
+                      "'%s': tensor '%.200s' has the dtype '%.40s', which is not read: convert it to F32, "
+                      "F16 or BF16",
+                      r->file->path, name, text);
 }
 
-static cllm_status read_tensor(const reader *r, const char *name, struct json_object *value, cllm__tensor *tensor, size_t *keys) {
+static cllm_status read_tensor(const reader *r, const char *name, struct json_object *value, cllm__tensor *tensor,
+                               size_t *keys) {
     if (!json_object_is_type(value, json_type_object)) return BAD(r, "tensor '%.200s' has no description", name);
     *keys += (size_t)json_object_object_length(value);
     cllm__tensor t = {.name = name};
@@ -210,17 +215,20 @@ static cllm_status read_tensor(const reader *r, const char *name, struct json_ob
     struct json_object *offsets = json_object_object_get(value, "data_offsets");
     uint64_t begin, end, count, bytes;
     if (!json_object_is_type(offsets, json_type_array) || json_object_array_length(offsets) != 2 ||
-        !read_u64(json_object_array_get_idx(offsets, 0), &begin) || !read_u64(json_object_array_get_idx(offsets, 1), &end)) {
+        !read_u64(json_object_array_get_idx(offsets, 0), &begin) ||
+        !read_u64(json_object_array_get_idx(offsets, 1), &end)) {
         return BAD(r, "tensor '%.200s' has no data_offsets [begin, end]", name);
     }
     if (begin > end || end > r->data_size) {
-        return BAD(r, "the data of tensor '%.200s' lies at bytes %" PRIu64 " to %" PRIu64 ", but there are only %" PRIu64
-            " (is the file truncated?)", name, begin, end, r->data_size);
+        return BAD(r,
+                   "the data of tensor '%.200s' lies at bytes %" PRIu64 " to %" PRIu64 ", but there are only %" PRIu64
+                   " (is the file truncated?)",
+                   name, begin, end, r->data_size);
     }
     char text[200];
     if (!measure(t.dtype, t.rank, t.shape, &count, &bytes) || bytes != end - begin) {
         return BAD(r, "tensor '%.200s' has %" PRIu64 " bytes, which do not fit %s of shape %s", name, end - begin,
-            dtypes[t.dtype].name, shape_text(text, sizeof text, t.rank, t.shape));
+                   dtypes[t.dtype].name, shape_text(text, sizeof text, t.rank, t.shape));
     }
     t.data = r->data + begin;
     t.bytes = (size_t)bytes;
@@ -232,7 +240,8 @@ static cllm_status check_metadata(const reader *r, struct json_object *value, si
     if (!json_object_is_type(value, json_type_object)) return BAD(r, "its " METADATA " is not an object");
     *keys += (size_t)json_object_object_length(value);
     json_object_object_foreach(value, key, text) {
-        if (!json_object_is_type(text, json_type_string)) return BAD(r, "the value of '%.200s' in " METADATA " is not a string", key);
+        if (!json_object_is_type(text, json_type_string))
+            return BAD(r, "the value of '%.200s' in " METADATA " is not a string", key);
     }
     return CLLM_OK;
 }
@@ -255,7 +264,8 @@ static cllm_status check_places(const reader *r) {
     for (size_t i = 0; i < r->file->count; i++) {
         const cllm__tensor *t = &r->file->tensors[i];
         if ((const unsigned char *)t->data < at) return BAD(r, "tensors '%.200s' and '%.200s' overlap", before, t->name);
-        if ((const unsigned char *)t->data > at) return BAD(r, "there are bytes before tensor '%.200s' that belong to none", t->name);
+        if ((const unsigned char *)t->data > at)
+            return BAD(r, "there are bytes before tensor '%.200s' that belong to none", t->name);
         at += t->bytes;
         before = t->name;
     }
@@ -300,9 +310,11 @@ static cllm_status read_file(cllm__safetensors *file, cllm_error *err) {
     if (size < LENGTH_BYTES) return BAD(&r, "it has %zu bytes, too few for a header", size);
     uint64_t length = 0;
     for (int i = LENGTH_BYTES - 1; i >= 0; i--) length = length << 8 | data[i];
-    if (length > HEADER_MAX) return BAD(&r, "its header claims %" PRIu64 " bytes, more than the %d allowed", length, HEADER_MAX);
+    if (length > HEADER_MAX)
+        return BAD(&r, "its header claims %" PRIu64 " bytes, more than the %d allowed", length, HEADER_MAX);
     if (length > size - LENGTH_BYTES) {
-        return BAD(&r, "its header claims %" PRIu64 " bytes, but the file ends after %zu (is it truncated?)", length, size - LENGTH_BYTES);
+        return BAD(&r, "its header claims %" PRIu64 " bytes, but the file ends after %zu (is it truncated?)", length,
+                   size - LENGTH_BYTES);
     }
     r.json = (const char *)data + LENGTH_BYTES;
     r.json_size = (size_t)length;
@@ -378,26 +390,27 @@ static bool is_float(cllm__st_dtype dtype) {
 
 /* `dtype` NULL: any that is_float. */
 static cllm_status require(const cllm__safetensors *file, const char *name, const cllm__st_dtype *dtype, size_t rank,
-    const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err) {
+                           const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err) {
     const cllm__tensor *t = cllm__safetensors_find(file, name);
     if (t == NULL) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no tensor '%s'", file->path, name);
     bool fits = dtype == NULL ? is_float(t->dtype) : t->dtype == *dtype;
     if (!fits || !same_shape(t, rank, shape)) {
         char have[200], want[200];
         return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': tensor '%s' is %s %s, but %s %s is expected", file->path, name,
-            dtypes[t->dtype].name, shape_text(have, sizeof have, t->rank, t->shape),
-            dtype == NULL ? "F32, F16, BF16 or F64" : dtypes[*dtype].name, shape_text(want, sizeof want, rank, shape));
+                          dtypes[t->dtype].name, shape_text(have, sizeof have, t->rank, t->shape),
+                          dtype == NULL ? "F32, F16, BF16 or F64" : dtypes[*dtype].name,
+                          shape_text(want, sizeof want, rank, shape));
     }
     *tensor = t;
     return CLLM_OK;
 }
 
 cllm_status cllm__safetensors_require(const cllm__safetensors *file, const char *name, cllm__st_dtype dtype, size_t rank,
-    const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err) {
+                                      const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err) {
     return require(file, name, &dtype, rank, shape, tensor, err);
 }
 
-cllm_status cllm__safetensors_require_float(const cllm__safetensors *file, const char *name, size_t rank, const uint64_t *shape,
-    const cllm__tensor **tensor, cllm_error *err) {
+cllm_status cllm__safetensors_require_float(const cllm__safetensors *file, const char *name, size_t rank,
+                                            const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err) {
     return require(file, name, NULL, rank, shape, tensor, err);
 }

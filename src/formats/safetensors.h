@@ -66,11 +66,12 @@ const char *cllm__safetensors_metadata(const cllm__safetensors *file, const char
 
 /* The tensor of that name if it has exactly this dtype and shape; otherwise CLLM_ERR_MISMATCH with both in the message
  * (CLLM_ERR_NOT_FOUND when there is none of that name). `shape` has `rank` members; UINT64_MAX in it means any. */
-CLLM_CHECK cllm_status cllm__safetensors_require(const cllm__safetensors *file, const char *name, cllm__st_dtype dtype, size_t rank,
-    const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err);
+CLLM_CHECK cllm_status cllm__safetensors_require(const cllm__safetensors *file, const char *name, cllm__st_dtype dtype,
+                                                 size_t rank, const uint64_t *shape, const cllm__tensor **tensor,
+                                                 cllm_error *err);
 /* The same for a tensor that may be F64, F32, F16 or BF16, to be read with cllm__tensor_to_real. */
 CLLM_CHECK cllm_status cllm__safetensors_require_float(const cllm__safetensors *file, const char *name, size_t rank,
-    const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err);
+                                                       const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err);
 
 /* ---- Converting ---- */
 /* All elements of an F64, F32, F16 or BF16 tensor into out[cllm__tensor_count]; F64 is rounded to nearest where the target
@@ -84,7 +85,7 @@ CLLM_CHECK cllm_status cllm__tensor_check_finite(const cllm__tensor *tensor, cll
 /* Writes the file atomically. The bytes depend on the contents alone: tensors stand in the order of falling element size,
  * then name (so each is aligned to its elements; the data begins at a multiple of 64 bytes), metadata by key. Names must
  * differ and be UTF-8, `bytes` must fit dtype and shape. `metadata` has 2 × n_pairs strings: key, value, key, value, … */
-CLLM_CHECK cllm_status cllm__safetensors_write(const char *path, const cllm__tensor *tensors, size_t n, const char *const *metadata,
-    size_t n_pairs, cllm_error *err);
+CLLM_CHECK cllm_status cllm__safetensors_write(const char *path, const cllm__tensor *tensors, size_t n,
+                                               const char *const *metadata, size_t n_pairs, cllm_error *err);
 
 #endif

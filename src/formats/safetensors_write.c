@@ -73,7 +73,8 @@ static cllm_status describe(struct json_object *header, const cllm__tensor *t, u
     return append_number(offsets, *offset, err);
 }
 
-static cllm_status describe_metadata(struct json_object *header, const char *const *metadata, size_t n_pairs, cllm_error *err) {
+static cllm_status describe_metadata(struct json_object *header, const char *const *metadata, size_t n_pairs,
+                                     cllm_error *err) {
     if (n_pairs == 0) return CLLM_OK;
     struct json_object *entry = json_object_new_object();
     CLLM_TRY(add(header, "__metadata__", entry, err));
@@ -94,9 +95,11 @@ static cllm_status describe_metadata(struct json_object *header, const char *con
     return status;
 }
 
-static cllm_status write_file(const char *path, struct json_object *header, const cllm__tensor *const *order, size_t n, cllm_error *err) {
+static cllm_status write_file(const char *path, struct json_object *header, const cllm__tensor *const *order, size_t n,
+                              cllm_error *err) {
     size_t length;
-    const char *json = json_object_to_json_string_length(header, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+    const char *json =
+        json_object_to_json_string_length(header, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
     if (json == NULL) return cllm__fail_nomem(err);
     static const char blanks[] = "                                                                ";
     size_t padding = (DATA_ALIGNMENT - (LENGTH_BYTES + length) % DATA_ALIGNMENT) % DATA_ALIGNMENT;
@@ -115,7 +118,7 @@ static cllm_status write_file(const char *path, struct json_object *header, cons
 }
 
 cllm_status cllm__safetensors_write(const char *path, const cllm__tensor *tensors, size_t n, const char *const *metadata,
-    size_t n_pairs, cllm_error *err) {
+                                    size_t n_pairs, cllm_error *err) {
     const cllm__tensor **order;
     CLLM_TRY(CLLM_NEW(order, n, err));
     for (size_t i = 0; i < n; i++) order[i] = &tensors[i];

@@ -83,8 +83,11 @@ static cllm_status decode(cllm__stream *s, char *to, size_t size, size_t *got) {
     cllm__decompress_step step;
     do {
         if (s->in_pos == s->in_end && !s->in_ended) CLLM_TRY(refill(s));
-        step = (cllm__decompress_step){.in = s->in + s->in_pos, .in_size = s->in_end - s->in_pos, .in_last = s->in_ended,
-            .out = (unsigned char *)to, .out_size = size};
+        step = (cllm__decompress_step){.in = s->in + s->in_pos,
+                                       .in_size = s->in_end - s->in_pos,
+                                       .in_last = s->in_ended,
+                                       .out = (unsigned char *)to,
+                                       .out_size = size};
         CLLM_TRY(cllm__decompressor_step(s->decompressor, &step, &s->failure));
         s->in_pos += step.used;
     } while (step.made == 0 && !step.ended);
@@ -148,7 +151,7 @@ static cllm_status recognise(cllm__stream *s) {
     if (s->kind == CLLM_STREAM_PLAIN) {
         if (s->in_end >= 4 && memcmp(s->in, "BZh", 3) == 0 && s->in[3] >= '1' && s->in[3] <= '9') {
             return cllm__fail(&s->failure, CLLM_ERR_UNSUPPORTED,
-                "'%s' is compressed with bzip2, which is not read: decompress it first (bunzip2)", s->name);
+                              "'%s' is compressed with bzip2, which is not read: decompress it first (bunzip2)", s->name);
         }
         return CLLM_OK;
     }
@@ -162,13 +165,14 @@ static cllm_status byte_order_mark(cllm__stream *s) {
     size_t size = s->end - s->pos;
     if (s->encoding == CLLM_ENCODING_LATIN1) {
         if (size < 6 || memcmp(text, "\xC3\xAF\xC2\xBB\xC2\xBF", 6) != 0) return CLLM_OK;
-        return cllm__fail(&s->failure, CLLM_ERR_DATA,
+        return cllm__fail(
+            &s->failure, CLLM_ERR_DATA,
             "'%s' begins with the byte order mark of UTF-8, so it is not Latin-1: leave out --encoding latin1", s->name);
     }
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) s->pos += 3;
     if (size >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0)) {
-        return cllm__fail(&s->failure, CLLM_ERR_UNSUPPORTED,
-            "'%s' is UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)", s->name);
+        return cllm__fail(&s->failure, CLLM_ERR_UNSUPPORTED, "'%s' is UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)",
+                          s->name);
     }
     return CLLM_OK;
 }
@@ -229,11 +233,8 @@ bool cllm__encoding_parse(const char *name, cllm__encoding *encoding) {
         const char *name;
         cllm__encoding encoding;
     } known[] = {
-        {"utf-8", CLLM_ENCODING_UTF8},
-        {"utf8", CLLM_ENCODING_UTF8},
-        {"latin1", CLLM_ENCODING_LATIN1},
-        {"latin-1", CLLM_ENCODING_LATIN1},
-        {"iso-8859-1", CLLM_ENCODING_LATIN1},
+        {"utf-8", CLLM_ENCODING_UTF8},     {"utf8", CLLM_ENCODING_UTF8},         {"latin1", CLLM_ENCODING_LATIN1},
+        {"latin-1", CLLM_ENCODING_LATIN1}, {"iso-8859-1", CLLM_ENCODING_LATIN1},
     };
     for (size_t i = 0; i < CLLM_LEN(known); i++) {
         if (strcasecmp(name, known[i].name) == 0) {
@@ -293,8 +294,9 @@ cllm_status cllm__stream_read(cllm__stream *s, void *data, size_t size, size_t *
 }
 
 static cllm_status too_long(const cllm__stream *s, cllm_error *err) {
-    return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: the line is longer than %zu bytes: is this a text file, one record a line?",
-        s->name, (unsigned long long)s->line, s->limit);
+    return cllm__fail(err, CLLM_ERR_DATA,
+                      "%s:%llu: the line is longer than %zu bytes: is this a text file, one record a line?", s->name,
+                      (unsigned long long)s->line, s->limit);
 }
 
 /* Consumes the rest of a line that is too long. */
@@ -340,8 +342,10 @@ cllm_status cllm__stream_line(cllm__stream *s, char **line, size_t *length, cllm
     if (s->encoding == CLLM_ENCODING_UTF8) {
         size_t bad = cllm__utf8_check(text, size);
         if (bad < size) {
-            return cllm__fail(err, CLLM_ERR_DATA, "%s:%llu: byte %zu of the line, 0x%02x, is not UTF-8: give --encoding latin1 if the "
-                "file is Latin-1, or convert it with iconv", s->name, (unsigned long long)s->line, bad + 1, (unsigned char)text[bad]);
+            return cllm__fail(err, CLLM_ERR_DATA,
+                              "%s:%llu: byte %zu of the line, 0x%02x, is not UTF-8: give --encoding latin1 if the "
+                              "file is Latin-1, or convert it with iconv",
+                              s->name, (unsigned long long)s->line, bad + 1, (unsigned char)text[bad]);
         }
     }
     *line = text;

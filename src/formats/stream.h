@@ -42,8 +42,10 @@ bool cllm__encoding_parse(const char *name, cllm__encoding *encoding);
 void cllm__stream_set_line_limit(cllm__stream *stream, size_t limit);
 size_t cllm__stream_line_limit(const cllm__stream *stream);
 
-/* A view of the first bytes that are not consumed yet, decoded: at least `want` of them, fewer only when the text ends. Valid until the next call on the stream. Not checked against the encoding. */
-CLLM_CHECK cllm_status cllm__stream_peek(cllm__stream *stream, size_t want, const char **data, size_t *size, cllm_error *err);
+/* A view of the first bytes that are not consumed yet, decoded: at least `want` of them, fewer only when the text ends.
+ * Valid until the next call on the stream. Not checked against the encoding. */
+CLLM_CHECK cllm_status cllm__stream_peek(cllm__stream *stream, size_t want, const char **data, size_t *size,
+                                         cllm_error *err);
 
 /* Copies up to `size` bytes (decoded, not checked); *got < size only when the text ends. */
 CLLM_CHECK cllm_status cllm__stream_read(cllm__stream *stream, void *data, size_t size, size_t *got, cllm_error *err);

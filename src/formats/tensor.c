@@ -29,9 +29,10 @@ static float bfloat_to_float(uint16_t b) {
 }
 
 static cllm_status check_float(const cllm__tensor *t, cllm_error *err) {
-    if (t->dtype == CLLM_ST_F64 || t->dtype == CLLM_ST_F32 || t->dtype == CLLM_ST_F16 || t->dtype == CLLM_ST_BF16) return CLLM_OK;
+    if (t->dtype == CLLM_ST_F64 || t->dtype == CLLM_ST_F32 || t->dtype == CLLM_ST_F16 || t->dtype == CLLM_ST_BF16)
+        return CLLM_OK;
     return cllm__fail(err, CLLM_ERR_MISMATCH, "tensor '%s' is %s, but F32, F16, BF16 or F64 is expected", t->name,
-        cllm__st_dtype_name(t->dtype));
+                      cllm__st_dtype_name(t->dtype));
 }
 
 /* Elements [first, first + n), n ≤ BLOCK, of a floating-point tensor; the data may be unaligned. */
@@ -74,7 +75,8 @@ cllm_status cllm__tensor_to_real(const cllm__tensor *t, cllm__real *out, cllm_er
 #ifdef CLLM_REF64
     CLLM_TRY(check_float(t, err));
     size_t count = cllm__tensor_count(t);
-    for (size_t first = 0; first < count; first += BLOCK) load(t, first, count - first < BLOCK ? count - first : BLOCK, out + first);
+    for (size_t first = 0; first < count; first += BLOCK)
+        load(t, first, count - first < BLOCK ? count - first : BLOCK, out + first);
     return CLLM_OK;
 #else
     return cllm__tensor_to_f32(t, out, err);
@@ -90,8 +92,9 @@ cllm_status cllm__tensor_check_finite(const cllm__tensor *t, cllm_error *err) {
         load(t, first, n, block);
         for (size_t i = 0; i < n; i++) {
             if (isfinite(block[i])) continue;
-            return cllm__fail(err, CLLM_ERR_DATA, "element %zu of tensor '%s' is %f: the file is damaged, or its training diverged",
-                first + i, t->name, block[i]);
+            return cllm__fail(err, CLLM_ERR_DATA,
+                              "element %zu of tensor '%s' is %f: the file is damaged, or its training diverged", first + i,
+                              t->name, block[i]);
         }
     }
     return CLLM_OK;

@@ -86,7 +86,8 @@ static inline int inject(void *user, cllm__io_op op, const char *path) {
         memset(&err, 0, sizeof err); \
         cllm_status status_ = (call); \
         if (status_ != (expected) || err.status != (expected) || strstr(err.message, (text)) == NULL) { \
-            fail_msg("%s gave status %d and \"%s\", expected %d and \"%s\"", #call, (int)status_, err.message, (int)(expected), (text)); \
+            fail_msg("%s gave status %d and \"%s\", expected %d and \"%s\"", #call, (int)status_, err.message, \
+                     (int)(expected), (text)); \
         } \
     } while (0)
 

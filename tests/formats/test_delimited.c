@@ -76,7 +76,9 @@ static cllm__delimited_options with(const char *separator, int quote, cllm__head
 static void test_csv(void **state) {
     (void)state;
     /* The cases of RFC 4180, section 2. */
-    begin("a,b,c\r\n\"aaa\",\"b \"\"bb\"\"\",\"\"\n\n\"x, y\",\"line one\r\nline two\n\nline four\",\n,,\n\"\"\"\",\" q \",z \"in\" z\nlast,row,\"\"", with(",", CLLM_QUOTE_BY_FORMAT, CLLM_HEADER_NO));
+    begin("a,b,c\r\n\"aaa\",\"b \"\"bb\"\"\",\"\"\n\n\"x, y\",\"line one\r\nline two\n\nline four\",\n,,\n\"\"\"\",\" q "
+          "\",z \"in\" z\nlast,row,\"\"",
+          with(",", CLLM_QUOTE_BY_FORMAT, CLLM_HEADER_NO));
     row(1, "a", "b", "c", NULL);
     row(2, "aaa", "b \"bb\"", "", NULL);
     row(4, "x, y", "line one\nline two\n\nline four", "", NULL);
@@ -148,7 +150,8 @@ static void test_long_separators(void **state) {
     begin("\"a::b\"::\"c\nd\"\n", with("::", '"', CLLM_HEADER_NO));
     row(1, "a::b", "c\nd", NULL);
     end();
-    begin("7 1 5 9\n8 2\n", (cllm__delimited_options){.separator = " ", .header = CLLM_HEADER_NO, .quote = CLLM_QUOTE_NONE, .ragged = true});
+    begin("7 1 5 9\n8 2\n",
+          (cllm__delimited_options){.separator = " ", .header = CLLM_HEADER_NO, .quote = CLLM_QUOTE_NONE, .ragged = true});
     assert_string_equal(cllm__delimited_separator_name(reader), "a blank");
     row(1, "7", "1", "5", "9", NULL);
     row(2, "8", "2", NULL);
@@ -311,6 +314,10 @@ static void test_usage(void **state) {
     assert_fails(cllm__delimited_open(&reader, stream, &options, &err), CLLM_ERR_USAGE, "begins with the quote");
     cllm__stream_close(stream);
     cllm__delimited_free(NULL);
+    int quote;
+    assert_true(cllm__quote_parse("none", &quote) && quote == CLLM_QUOTE_NONE);
+    assert_true(cllm__quote_parse("\"", &quote) && quote == '"');
+    assert_false(cllm__quote_parse("", &quote) || cllm__quote_parse("\"\"", &quote));
 }
 
 static void test_injected_failures(void **state) {
@@ -358,7 +365,8 @@ static cllm_status read_rows(cllm_error *e) {
 
 static void test_allocation_failures(void **state) {
     (void)state;
-    put_text("rows", "h1,h2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18\n\"a\nb\",2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,\"a\nlonger\nfield\"\n");
+    put_text("rows", "h1,h2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18\n\"a\nb\",2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,"
+                     "\"a\nlonger\nfield\"\n");
     sweep_allocations(read_rows);
 }
 

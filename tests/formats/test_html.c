@@ -21,17 +21,20 @@ static void test_entities(void **state) {
     clean("Clean &amp; clear", "Clean & clear");
     clean("&lt;b&gt; &quot;x&quot; &apos;y&apos;", "<b> \"x\" 'y'");
     clean("&#39;&#x27;&#X2f;&#65;", "''/A");
-    clean("a&nbsp;b", "a\xC2\xA0" "b");
+    clean("a&nbsp;b", "a\xC2\xA0"
+                      "b");
     clean("caf&eacute; &Eacute;t&eacute; &frac12; &yuml; &copy;", "café Été ½ ÿ ©");
     clean("&ndash;&mdash;&lsquo;&rsquo;&ldquo;&rdquo;&hellip;&euro;&trade;&bull;", "–—‘’“”…€™•");
     clean("&#128;&#150;&#x99;&#129;", "€–™\xC2\x81");
-    clean("&#0;&#xD800;&#x110000;&#99999999999999999999;&#x10FFFF;", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xF4\x8F\xBF\xBF");
+    clean("&#0;&#xD800;&#x110000;&#99999999999999999999;&#x10FFFF;",
+          "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xF4\x8F\xBF\xBF");
     clean("&amp;lt;b&amp;gt;", "&lt;b&gt;"); /* one pass */
 }
 
 static void test_not_entities(void **state) {
     (void)state;
-    clean("AT&T & co &unknown; &amp &; &#; &#x; &#12 &#xZ; &LT; &ampersand;", "AT&T & co &unknown; &amp &; &#; &#x; &#12 &#xZ; &LT; &ampersand;");
+    clean("AT&T & co &unknown; &amp &; &#; &#x; &#12 &#xZ; &LT; &ampersand;",
+          "AT&T & co &unknown; &amp &; &#; &#x; &#12 &#xZ; &LT; &ampersand;");
     clean("&", "&");
     clean("&#", "&#");
     clean("&#x", "&#x");
@@ -78,7 +81,8 @@ static void test_not_tags(void **state) {
 static void test_every_element(void **state) {
     (void)state;
     /* The tables are searched by bisection, so their order counts: the first and last and some between. */
-    static const char *const names[] = {"a", "abbr", "b", "body", "br", "em", "h6", "hr", "li", "ol", "span", "sub", "tt", "ul", "wbr"};
+    static const char *const names[] = {"a",  "abbr", "b",    "body", "br", "em", "h6", "hr",
+                                        "li", "ol",   "span", "sub",  "tt", "ul", "wbr"};
     for (size_t i = 0; i < CLLM_LEN(names); i++) {
         char text[64];
         int n = snprintf(text, sizeof text, "x<%s>y</%s>z", names[i], names[i]);
@@ -87,7 +91,8 @@ static void test_every_element(void **state) {
         assert_int_equal(text[0], 'x');
         assert_true(memchr(text, '<', length) == NULL);
     }
-    static const char *const entities[] = {"&AElig;", "Æ", "&Omega;", "Ω", "&aacute;", "á", "&zwnj;", "\xE2\x80\x8C", "&yen;", "¥", "&szlig;", "ß"};
+    static const char *const entities[] = {"&AElig;",      "Æ",     "&Omega;", "Ω",       "&aacute;", "á", "&zwnj;",
+                                           "\xE2\x80\x8C", "&yen;", "¥",       "&szlig;", "ß"};
     for (size_t i = 0; i < CLLM_LEN(entities); i += 2) clean(entities[i], entities[i + 1]);
 }
 
@@ -106,8 +111,8 @@ static void test_linear_time(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_entities),      cmocka_unit_test(test_not_entities),  cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_not_tags),      cmocka_unit_test(test_every_element), cmocka_unit_test(test_linear_time),
+        cmocka_unit_test(test_entities), cmocka_unit_test(test_not_entities),  cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_not_tags), cmocka_unit_test(test_every_element), cmocka_unit_test(test_linear_time),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

@@ -83,7 +83,8 @@ static void test_numpy_arrays(void **state) {
     assert_fails(cllm__npz_read(arrays, "fortran", &a, &err), CLLM_ERR_UNSUPPORTED, "array 'fortran' is in Fortran order");
     assert_fails(cllm__npz_read(arrays, "big", &a, &err), CLLM_ERR_UNSUPPORTED, "array 'big' has the dtype '>i4'");
     assert_fails(cllm__npz_read(arrays, "half", &a, &err), CLLM_ERR_UNSUPPORTED, "array 'half' has the dtype '<f2'");
-    assert_fails(cllm__npz_read(arrays, "pickled", &a, &err), CLLM_ERR_UNSUPPORTED, "array 'pickled' holds pickled Python objects");
+    assert_fails(cllm__npz_read(arrays, "pickled", &a, &err), CLLM_ERR_UNSUPPORTED,
+                 "array 'pickled' holds pickled Python objects");
     assert_fails(cllm__npz_read(arrays, "fields", &a, &err), CLLM_ERR_UNSUPPORTED, "array 'fields' is a structured array");
     assert_fails(cllm__npz_read(arrays, "absent", &a, &err), CLLM_ERR_NOT_FOUND, "arrays.npz' has no array 'absent'");
     cllm__npz_close(arrays);
@@ -106,7 +107,8 @@ static void test_scipy_matrices(void **state) {
         cllm__csr_free(&m);
     }
     cllm__csr m;
-    assert_fails(cllm__csr_read(DATA "csc.npz", &m, &err), CLLM_ERR_UNSUPPORTED, "is a sparse matrix of format 'csc': save its .tocsr()");
+    assert_fails(cllm__csr_read(DATA "csc.npz", &m, &err), CLLM_ERR_UNSUPPORTED,
+                 "is a sparse matrix of format 'csc': save its .tocsr()");
     assert_fails(cllm__csr_read(DATA "arrays.npz", &m, &err), CLLM_ERR_DATA, "it has no array 'format'");
 }
 
@@ -202,9 +204,11 @@ static void test_hostile_arrays(void **state) {
         {NULL, 30, CLLM_ERR_DATA, "'x.npy' is not a numpy array"},
     };
     static const char zeros[64];
-    for (size_t i = 0; i < CLLM_LEN(cases); i++) array_fails(cases[i].header, zeros, cases[i].size, cases[i].status, cases[i].message);
+    for (size_t i = 0; i < CLLM_LEN(cases); i++)
+        array_fails(cases[i].header, zeros, cases[i].size, cases[i].status, cases[i].message);
     array_fails(NULL, "\x93NUMPY\4\0\x10\0{'descr': '<i4'", 26, CLLM_ERR_DATA, "version 1 to 3");
-    array_fails(NULL, "\x93NUMPY\1\0\xFF\xFF{'descr': '<i4'", 26, CLLM_ERR_DATA, "is not a numpy array"); /* longer than the member */
+    array_fails(NULL, "\x93NUMPY\1\0\xFF\xFF{'descr': '<i4'", 26, CLLM_ERR_DATA,
+                "is not a numpy array"); /* longer than the member */
     array_fails(NULL, "\x93NUMPY\2\0\xFF\xFF\xFF\x7F{'descr': '<i4'", 28, CLLM_ERR_DATA, "is not a numpy array");
 }
 
@@ -213,8 +217,10 @@ static void test_hostile_archives(void **state) {
     cllm__npz *file = NULL;
     cllm__array a;
     assert_fails(cllm__npz_open(&file, put_file("x.npz", "", 0), &err), CLLM_ERR_DATA, "x.npz' is not an .npz file");
-    assert_fails(cllm__npz_open(&file, put_text("x.npz", "user,item\n"), &err), CLLM_ERR_DATA, "does not begin like a zip archive");
-    assert_fails(cllm__npz_open(&file, put_text("x.npz", "PK\3\4 and then nothing"), &err), CLLM_ERR_DATA, "cannot be read as .npz");
+    assert_fails(cllm__npz_open(&file, put_text("x.npz", "user,item\n"), &err), CLLM_ERR_DATA,
+                 "does not begin like a zip archive");
+    assert_fails(cllm__npz_open(&file, put_text("x.npz", "PK\3\4 and then nothing"), &err), CLLM_ERR_DATA,
+                 "cannot be read as .npz");
     assert_fails(cllm__npz_open(&file, scratch_path("missing.npz"), &err), CLLM_ERR_NOT_FOUND, "missing.npz'");
     assert_null(file);
 
@@ -232,7 +238,8 @@ static void test_hostile_archives(void **state) {
         data[i] ^= 0x10;
         noticed += status != CLLM_OK;
         if (status == CLLM_OK) {
-            assert_true(m.rows == 3 && m.columns == 5 && m.indptr[3] == 4 && m.data[3] == 4); /* a date or a flag nobody reads */
+            assert_true(m.rows == 3 && m.columns == 5 && m.indptr[3] == 4 &&
+                        m.data[3] == 4); /* a date or a flag nobody reads */
             cllm__csr_free(&m);
         }
     }
@@ -269,14 +276,30 @@ static csr_case good_case(void) {
     static const int64_t shape[] = {2, 3}, indptr[] = {0, 2, 3};
     static const int32_t indices[] = {0, 2, 1};
     static const double data[] = {1, 2, 3};
-    return (csr_case){HEADER("'<i8'", "(2,)"), HEADER("'<i8'", "(3,)"), HEADER("'<i4'", "(3,)"), HEADER("'<f8'", "(3,)"), shape, indptr, indices, data,
-        sizeof shape, sizeof indptr, sizeof indices, sizeof data, HEADER("'|S3'", "()"), "csr", CLLM_OK, ""};
+    return (csr_case){HEADER("'<i8'", "(2,)"),
+                      HEADER("'<i8'", "(3,)"),
+                      HEADER("'<i4'", "(3,)"),
+                      HEADER("'<f8'", "(3,)"),
+                      shape,
+                      indptr,
+                      indices,
+                      data,
+                      sizeof shape,
+                      sizeof indptr,
+                      sizeof indices,
+                      sizeof data,
+                      HEADER("'|S3'", "()"),
+                      "csr",
+                      CLLM_OK,
+                      ""};
 }
 
 static void run_case(csr_case c) {
-    file_member members[] = {{"format.npy", c.format_header, c.format, 3}, {"shape.npy", c.shape_header, c.shape, c.shape_size},
-        {"indptr.npy", c.indptr_header, c.indptr, c.indptr_size}, {"indices.npy", c.indices_header, c.indices, c.indices_size},
-        {"data.npy", c.data_header, c.data, c.data_size}};
+    file_member members[] = {{"format.npy", c.format_header, c.format, 3},
+                             {"shape.npy", c.shape_header, c.shape, c.shape_size},
+                             {"indptr.npy", c.indptr_header, c.indptr, c.indptr_size},
+                             {"indices.npy", c.indices_header, c.indices, c.indices_size},
+                             {"data.npy", c.data_header, c.data, c.data_size}};
     const char *path = put_zip("case.npz", members, 5, ZIP_CM_DEFLATE);
     cllm__csr m = {.rows = 77};
     if (c.status == CLLM_OK) {
@@ -330,7 +353,8 @@ static void test_hostile_matrices(void **state) {
 
     file_member half[] = {{"format.npy", HEADER("'|S3'", "()"), "csr", 3}};
     cllm__csr m;
-    assert_fails(cllm__csr_read(put_zip("half.npz", half, 1, ZIP_CM_STORE), &m, &err), CLLM_ERR_NOT_FOUND, "has no array 'shape'");
+    assert_fails(cllm__csr_read(put_zip("half.npz", half, 1, ZIP_CM_STORE), &m, &err), CLLM_ERR_NOT_FOUND,
+                 "has no array 'shape'");
 }
 
 static void test_number_types(void **state) {
@@ -340,11 +364,16 @@ static void test_number_types(void **state) {
         const void *data;
         size_t size;
     } cases[] = {
-        {HEADER("'|i1'", "(3,)"), (const int8_t[]){-1, 2, 3}, 3},       {HEADER("'|u1'", "(3,)"), (const uint8_t[]){255, 2, 3}, 3},
-        {HEADER("'<i2'", "(3,)"), (const int16_t[]){-1, 2, 3}, 6},      {HEADER("'<u2'", "(3,)"), (const uint16_t[]){65535, 2, 3}, 6},
-        {HEADER("'<i4'", "(3,)"), (const int32_t[]){-1, 2, 3}, 12},     {HEADER("'<u4'", "(3,)"), (const uint32_t[]){4000000000u, 2, 3}, 12},
-        {HEADER("'<i8'", "(3,)"), (const int64_t[]){-1, 2, 3}, 24},     {HEADER("'<u8'", "(3,)"), (const uint64_t[]){UINT64_MAX, 2, 3}, 24},
-        {HEADER("'<f4'", "(3,)"), (const float[]){-0.5f, 2, 3}, 12},    {HEADER("'<f8'", "(3,)"), (const double[]){-0.5, 2, 3}, 24},
+        {HEADER("'|i1'", "(3,)"), (const int8_t[]){-1, 2, 3}, 3},
+        {HEADER("'|u1'", "(3,)"), (const uint8_t[]){255, 2, 3}, 3},
+        {HEADER("'<i2'", "(3,)"), (const int16_t[]){-1, 2, 3}, 6},
+        {HEADER("'<u2'", "(3,)"), (const uint16_t[]){65535, 2, 3}, 6},
+        {HEADER("'<i4'", "(3,)"), (const int32_t[]){-1, 2, 3}, 12},
+        {HEADER("'<u4'", "(3,)"), (const uint32_t[]){4000000000u, 2, 3}, 12},
+        {HEADER("'<i8'", "(3,)"), (const int64_t[]){-1, 2, 3}, 24},
+        {HEADER("'<u8'", "(3,)"), (const uint64_t[]){UINT64_MAX, 2, 3}, 24},
+        {HEADER("'<f4'", "(3,)"), (const float[]){-0.5f, 2, 3}, 12},
+        {HEADER("'<f8'", "(3,)"), (const double[]){-0.5, 2, 3}, 24},
     };
     static const float first[] = {-1, 255, -1, 65535, -1, 4e9f, -1, 0x1p64f, -0.5f, -0.5f};
     for (size_t i = 0; i < CLLM_LEN(cases); i++) {
@@ -417,7 +446,8 @@ static void test_write(void **state) {
 
     static const char *const bad[] = {"ok", "\xFF"};
     cllm__npz_entry entry = {"ids", CLLM_NPY_UNICODE, 1, {2}, bad};
-    assert_fails(cllm__npz_write(scratch_path("bad.npz"), &entry, 1, &err), CLLM_ERR_DATA, "string 1 of array 'ids' is not UTF-8");
+    assert_fails(cllm__npz_write(scratch_path("bad.npz"), &entry, 1, &err), CLLM_ERR_DATA,
+                 "string 1 of array 'ids' is not UTF-8");
     cllm__npz_entry twice[] = {entries[0], entries[0]};
     assert_fails(cllm__npz_write(scratch_path("bad.npz"), twice, 2, &err), CLLM_ERR_IO, "bad.npz'");
     assert_false(cllm__path_exists(scratch_path("bad.npz")));
@@ -480,10 +510,11 @@ static void test_allocation_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numpy_arrays),     cmocka_unit_test(test_scipy_matrices),   cmocka_unit_test(test_real_matrix),
-        cmocka_unit_test(test_hostile_arrays),   cmocka_unit_test(test_hostile_archives), cmocka_unit_test(test_hostile_matrices),
-        cmocka_unit_test(test_number_types),     cmocka_unit_test(test_write),            cmocka_unit_test(test_injected_failures),
-        cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_numpy_arrays),      cmocka_unit_test(test_scipy_matrices),
+        cmocka_unit_test(test_real_matrix),       cmocka_unit_test(test_hostile_arrays),
+        cmocka_unit_test(test_hostile_archives),  cmocka_unit_test(test_hostile_matrices),
+        cmocka_unit_test(test_number_types),      cmocka_unit_test(test_write),
+        cmocka_unit_test(test_injected_failures), cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

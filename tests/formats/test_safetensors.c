@@ -40,7 +40,8 @@ static void test_reference_file(void **state) {
     t = cllm__safetensors_find(file, "flag");
     assert_true(t != NULL && t->dtype == CLLM_ST_BOOL && t->bytes == 1);
     t = cllm__safetensors_find(file, "none");
-    assert_true(t != NULL && t->rank == 2 && t->shape[0] == 0 && t->shape[1] == 3 && t->bytes == 0 && cllm__tensor_count(t) == 0);
+    assert_true(t != NULL && t->rank == 2 && t->shape[0] == 0 && t->shape[1] == 3 && t->bytes == 0 &&
+                cllm__tensor_count(t) == 0);
     assert_null(cllm__safetensors_find(file, "nothing"));
     const char *before = NULL;
     for (size_t i = 0; i < 6; i++) {
@@ -57,14 +58,16 @@ static void test_require(void **state) {
     cllm__safetensors *file;
     const cllm__tensor *t = NULL;
     assert_ok(cllm__safetensors_open(&file, TEST_DATA "/formats/data/hf.safetensors", &err));
-    assert_fails(cllm__safetensors_require(file, "wte", CLLM_ST_F32, 0, NULL, &t, &err), CLLM_ERR_NOT_FOUND, "hf.safetensors' has no tensor 'wte'");
+    assert_fails(cllm__safetensors_require(file, "wte", CLLM_ST_F32, 0, NULL, &t, &err), CLLM_ERR_NOT_FOUND,
+                 "hf.safetensors' has no tensor 'wte'");
     assert_fails(cllm__safetensors_require(file, "weight", CLLM_ST_F32, 2, (uint64_t[]){3, 2}, &t, &err), CLLM_ERR_MISMATCH,
-        "tensor 'weight' is F32 [2, 3], but F32 [3, 2] is expected");
-    assert_fails(cllm__safetensors_require(file, "weight", CLLM_ST_BF16, 2, (uint64_t[]){2, UINT64_MAX}, &t, &err), CLLM_ERR_MISMATCH,
-        "is F32 [2, 3], but BF16 [2, any] is expected");
-    assert_fails(cllm__safetensors_require(file, "weight", CLLM_ST_F32, 1, (uint64_t[]){6}, &t, &err), CLLM_ERR_MISMATCH, "F32 [6]");
+                 "tensor 'weight' is F32 [2, 3], but F32 [3, 2] is expected");
+    assert_fails(cllm__safetensors_require(file, "weight", CLLM_ST_BF16, 2, (uint64_t[]){2, UINT64_MAX}, &t, &err),
+                 CLLM_ERR_MISMATCH, "is F32 [2, 3], but BF16 [2, any] is expected");
+    assert_fails(cllm__safetensors_require(file, "weight", CLLM_ST_F32, 1, (uint64_t[]){6}, &t, &err), CLLM_ERR_MISMATCH,
+                 "F32 [6]");
     assert_fails(cllm__safetensors_require_float(file, "ids", 1, (uint64_t[]){2}, &t, &err), CLLM_ERR_MISMATCH,
-        "is I64 [2], but F32, F16, BF16 or F64 [2] is expected");
+                 "is I64 [2], but F32, F16, BF16 or F64 [2] is expected");
     assert_null(t);
     cllm__safetensors_close(file);
 }
@@ -98,30 +101,41 @@ static void test_hostile_headers(void **state) {
         {"{\"a\":1}", 0, CLLM_ERR_DATA, "tensor 'a' has no description"},
         {"{\"a\":{}}", 0, CLLM_ERR_DATA, "tensor 'a' has no dtype"},
         {"{\"a\":{\"dtype\":5}}", 0, CLLM_ERR_DATA, "tensor 'a' has no dtype"},
-        {"{\"a\":" T("F8_E4M3", "[1]", 0, 1) "}", 1, CLLM_ERR_UNSUPPORTED, "tensor 'a' has the dtype 'F8_E4M3', which is not read"},
+        {"{\"a\":" T("F8_E4M3", "[1]", 0, 1) "}", 1, CLLM_ERR_UNSUPPORTED,
+         "tensor 'a' has the dtype 'F8_E4M3', which is not read"},
         {"{\"a\":{\"dtype\":\"U8\"}}", 0, CLLM_ERR_DATA, "tensor 'a' has no shape"},
         {"{\"a\":" T("U8", "[-1]", 0, 1) "}", 1, CLLM_ERR_DATA, "shape of tensor 'a' is not a list of sizes"},
         {"{\"a\":" T("U8", "[1.0]", 0, 1) "}", 1, CLLM_ERR_DATA, "shape of tensor 'a' is not a list of sizes"},
         {"{\"a\":" T("U8", "[\"1\"]", 0, 1) "}", 1, CLLM_ERR_DATA, "shape of tensor 'a' is not a list of sizes"},
-        {"{\"a\":" T("U8", "[99999999999999999999]", 0, 1) "}", 1, CLLM_ERR_DATA, "shape of tensor 'a' is not a list of sizes"},
-        {"{\"a\":" T("U8", "[1,1,1,1,1,1,1,1,1]", 0, 1) "}", 1, CLLM_ERR_DATA, "a list in its header has more than 8 members"},
+        {"{\"a\":" T("U8", "[99999999999999999999]", 0, 1) "}", 1, CLLM_ERR_DATA,
+         "shape of tensor 'a' is not a list of sizes"},
+        {"{\"a\":" T("U8", "[1,1,1,1,1,1,1,1,1]", 0, 1) "}", 1, CLLM_ERR_DATA,
+         "a list in its header has more than 8 members"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, CLLM_ERR_DATA, "tensor 'a' has no data_offsets"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, CLLM_ERR_DATA, "tensor 'a' has no data_offsets"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, CLLM_ERR_DATA,
+         "tensor 'a' has no data_offsets"},
         {"{\"a\":" T("U8", "[1]", -1, 1) "}", 1, CLLM_ERR_DATA, "tensor 'a' has no data_offsets"},
         {"{\"a\":" T("U8", "[1]", 1, 0) "}", 1, CLLM_ERR_DATA, "bytes 1 to 0"},
-        {"{\"a\":" T("U8", "[4]", 0, 4) "}", 3, CLLM_ERR_DATA, "lies at bytes 0 to 4, but there are only 3 (is the file truncated?)"},
+        {"{\"a\":" T("U8", "[4]", 0, 4) "}", 3, CLLM_ERR_DATA,
+         "lies at bytes 0 to 4, but there are only 3 (is the file truncated?)"},
         {"{\"a\":" T("U8", "[1]", 0, 9223372036854775807) "}", 1, CLLM_ERR_DATA, "but there are only 1"},
         {"{\"a\":" T("F32", "[2]", 0, 4) "}", 4, CLLM_ERR_DATA, "has 4 bytes, which do not fit F32 of shape [2]"},
         {"{\"a\":" T("F32", "[4611686018427387904,4]", 0, 0) "}", 0, CLLM_ERR_DATA, "do not fit F32 of shape"},
-        {"{\"a\":" T("U8", "[4294967296,4294967296]", 0, 0) "}", 0, CLLM_ERR_DATA, "do not fit U8 of shape [4294967296, 4294967296]"},
-        {"{\"a\":" T("U8", "[4]", 0, 4) ",\"b\":" T("U8", "[4]", 2, 6) "}", 6, CLLM_ERR_DATA, "tensors 'a' and 'b' overlap"},
-        {"{\"a\":" T("U8", "[4]", 0, 4) ",\"b\":" T("U8", "[4]", 0, 4) "}", 4, CLLM_ERR_DATA, "tensors 'a' and 'b' overlap"},
-        {"{\"a\":" T("U8", "[2]", 0, 2) ",\"b\":" T("U8", "[2]", 3, 5) "}", 5, CLLM_ERR_DATA, "bytes before tensor 'b' that belong to none"},
+        {"{\"a\":" T("U8", "[4294967296,4294967296]", 0, 0) "}", 0, CLLM_ERR_DATA,
+         "do not fit U8 of shape [4294967296, 4294967296]"},
+        {"{\"a\":" T("U8", "[4]", 0, 4) ",\"b\":" T("U8", "[4]", 2, 6) "}", 6, CLLM_ERR_DATA,
+         "tensors 'a' and 'b' overlap"},
+        {"{\"a\":" T("U8", "[4]", 0, 4) ",\"b\":" T("U8", "[4]", 0, 4) "}", 4, CLLM_ERR_DATA,
+         "tensors 'a' and 'b' overlap"},
+        {"{\"a\":" T("U8", "[2]", 0, 2) ",\"b\":" T("U8", "[2]", 3, 5) "}", 5, CLLM_ERR_DATA,
+         "bytes before tensor 'b' that belong to none"},
         {"{\"a\":" T("U8", "[2]", 1, 3) "}", 3, CLLM_ERR_DATA, "bytes before tensor 'a' that belong to none"},
         {"{\"a\":" T("U8", "[2]", 0, 2) "}", 5, CLLM_ERR_DATA, "3 bytes at its end belong to no tensor"},
         {"{\"a\":" T("U8", "[1]", 0, 1) ",\"a\":" T("U8", "[1]", 0, 1) "}", 1, CLLM_ERR_DATA, "the name 'a' stands twice"},
-        {"{\"a\":" T("U8", "[1]", 0, 1) ",\"\\u0061\":" T("U8", "[1]", 0, 1) "}", 1, CLLM_ERR_DATA, "the name 'a' stands twice"},
-        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, CLLM_ERR_DATA, "a key stands twice in the description"},
+        {"{\"a\":" T("U8", "[1]", 0, 1) ",\"\\u0061\":" T("U8", "[1]", 0, 1) "}", 1, CLLM_ERR_DATA,
+         "the name 'a' stands twice"},
+        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, CLLM_ERR_DATA,
+         "a key stands twice in the description"},
         {"{\"a\\u0000b\":" T("U8", "[1]", 0, 1) "}", 1, CLLM_ERR_DATA, "a NUL stands in its header"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[[1]],\"data_offsets\":[0,1]}}", 1, CLLM_ERR_DATA, "nested too deeply"},
         {"{\"a\":{\"b\":{\"c\":{}}}}", 0, CLLM_ERR_DATA, "nested too deeply"},
@@ -132,12 +146,17 @@ static void test_hostile_headers(void **state) {
     };
     for (size_t i = 0; i < CLLM_LEN(cases); i++) {
         cllm__safetensors *file = NULL;
-        assert_fails(cllm__safetensors_open(&file, put_tensors(cases[i].header, cases[i].data), &err), cases[i].status, cases[i].message);
+        assert_fails(cllm__safetensors_open(&file, put_tensors(cases[i].header, cases[i].data), &err), cases[i].status,
+                     cases[i].message);
         assert_non_null(strstr(err.message, "bad.safetensors'"));
         assert_null(file);
     }
     cllm__safetensors *file; /* and what is odd but right */
-    assert_ok(cllm__safetensors_open(&file, put_tensors("{\"a\":" T("U8", "[]", 1, 2) ",\"z\":" T("F64", "[0,99999999999]", 1, 1) ",\"b\":" T("I8", "[1]", 0, 1) "}   ", 2), &err));
+    assert_ok(cllm__safetensors_open(&file,
+                                     put_tensors("{\"a\":" T("U8", "[]", 1, 2) ",\"z\":" T(
+                                                     "F64", "[0,99999999999]", 1, 1) ",\"b\":" T("I8", "[1]", 0, 1) "}   ",
+                                                 2),
+                                     &err));
     assert_int_equal(cllm__safetensors_count(file), 3);
     assert_string_equal(cllm__safetensors_at(file, 0)->name, "b");
     assert_string_equal(cllm__safetensors_at(file, 1)->name, "z");
@@ -155,9 +174,12 @@ static void test_hostile_sizes(void **state) {
     (void)state;
     cllm__safetensors *file;
     assert_fails(cllm__safetensors_open(&file, put_file("short", "", 0), &err), CLLM_ERR_DATA, "it has 0 bytes, too few");
-    assert_fails(cllm__safetensors_open(&file, put_file("short", "1234567", 7), &err), CLLM_ERR_DATA, "it has 7 bytes, too few");
-    assert_fails(cllm__safetensors_open(&file, put_file("short", "\x03\0\0\0\0\0\0\0{}", 10), &err), CLLM_ERR_DATA, "claims 3 bytes, but the file ends after 2");
-    assert_fails(cllm__safetensors_open(&file, put_file("short", "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF{}", 10), &err), CLLM_ERR_DATA, "more than the 100000000 allowed");
+    assert_fails(cllm__safetensors_open(&file, put_file("short", "1234567", 7), &err), CLLM_ERR_DATA,
+                 "it has 7 bytes, too few");
+    assert_fails(cllm__safetensors_open(&file, put_file("short", "\x03\0\0\0\0\0\0\0{}", 10), &err), CLLM_ERR_DATA,
+                 "claims 3 bytes, but the file ends after 2");
+    assert_fails(cllm__safetensors_open(&file, put_file("short", "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF{}", 10), &err),
+                 CLLM_ERR_DATA, "more than the 100000000 allowed");
     assert_fails(cllm__safetensors_open(&file, scratch_path("missing"), &err), CLLM_ERR_NOT_FOUND, "missing'");
     assert_fails(cllm__safetensors_open(&file, scratch, &err), CLLM_ERR_DATA, "is a folder");
     /* Every truncation of a good file is noticed. */
@@ -176,14 +198,16 @@ static void test_hostile_sizes(void **state) {
     for (int i = 0; i < MANY; i++) n += (size_t)sprintf(header + n, "%s\"\":{}", i > 0 ? "," : "");
     header[n++] = '}';
     for (int i = 0; i < 8; i++) header[i] = (char)((n - 8) >> 8 * i);
-    assert_fails(cllm__safetensors_open(&file, put_file("many", header, n), &err), CLLM_ERR_DATA, "more than 262144 tensors");
+    assert_fails(cllm__safetensors_open(&file, put_file("many", header, n), &err), CLLM_ERR_DATA,
+                 "more than 262144 tensors");
     free(header);
 }
 
 /* ---- Conversions ---- */
 
 static cllm__tensor vector(cllm__st_dtype dtype, const void *data, size_t n) {
-    return (cllm__tensor){.name = "v", .dtype = dtype, .rank = 1, .shape = {n}, .data = data, .bytes = n * cllm__st_dtype_size(dtype)};
+    return (cllm__tensor){
+        .name = "v", .dtype = dtype, .rank = 1, .shape = {n}, .data = data, .bytes = n * cllm__st_dtype_size(dtype)};
 }
 
 static void test_half_values(void **state) {
@@ -201,7 +225,9 @@ static void test_half_values(void **state) {
             assert_true(isnan(values[i]));
             continue;
         }
-        double expected = exponent == 31 ? HUGE_VAL : exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25);
+        double expected = exponent == 31  ? HUGE_VAL
+                          : exponent == 0 ? ldexp(mantissa, -24)
+                                          : ldexp(1024 + mantissa, exponent - 25);
         assert_true((double)values[i] == sign * expected && !signbit(values[i]) == (sign > 0));
     }
     t.dtype = CLLM_ST_BF16;
@@ -212,7 +238,9 @@ static void test_half_values(void **state) {
             assert_true(isnan(values[i]));
             continue;
         }
-        double expected = exponent == 255 ? HUGE_VAL : exponent == 0 ? ldexp(mantissa, -133) : ldexp(128 + mantissa, exponent - 134);
+        double expected = exponent == 255 ? HUGE_VAL
+                          : exponent == 0 ? ldexp(mantissa, -133)
+                                          : ldexp(128 + mantissa, exponent - 134);
         assert_true((double)values[i] == sign * expected);
     }
     free(bytes);
@@ -268,10 +296,8 @@ static const unsigned char bytes123[3] = {1, 2, 3};
 static const int64_t answer = 42;
 
 static const cllm__tensor written[] = {
-    {"bytes", CLLM_ST_U8, 1, {3}, bytes123, 3},
-    {"table", CLLM_ST_F32, 2, {2, 3}, table, sizeof table},
-    {"scalar", CLLM_ST_I64, 0, {0}, &answer, 8},
-    {"none", CLLM_ST_F32, 2, {0, 4}, NULL, 0},
+    {"bytes", CLLM_ST_U8, 1, {3}, bytes123, 3},  {"table", CLLM_ST_F32, 2, {2, 3}, table, sizeof table},
+    {"scalar", CLLM_ST_I64, 0, {0}, &answer, 8}, {"none", CLLM_ST_F32, 2, {0, 4}, NULL, 0},
     {"double", CLLM_ST_F64, 1, {1}, &half, 8},
 };
 static const char *const pairs[] = {"z", "last", "a", "first \"quoted\" / é"};
@@ -337,13 +363,16 @@ static void test_write_refusals(void **state) {
     assert_fails(cllm__safetensors_write(path, t, 2, NULL, 0, &err), CLLM_ERR_USAGE, "cannot be the name");
     t[1].name = "b";
     t[1].bytes = 20;
-    assert_fails(cllm__safetensors_write(path, t, 2, NULL, 0, &err), CLLM_ERR_USAGE, "tensor 'b' has 20 bytes, which do not fit");
+    assert_fails(cllm__safetensors_write(path, t, 2, NULL, 0, &err), CLLM_ERR_USAGE,
+                 "tensor 'b' has 20 bytes, which do not fit");
     t[1].shape[0] = UINT64_MAX / 2;
     assert_fails(cllm__safetensors_write(path, t, 2, NULL, 0, &err), CLLM_ERR_USAGE, "do not fit its shape");
     t[1].rank = 9;
     assert_fails(cllm__safetensors_write(path, t, 2, NULL, 0, &err), CLLM_ERR_USAGE, "do not fit its shape");
-    assert_fails(cllm__safetensors_write(path, t, 1, (const char *const[]){"k", "v", "k", "w"}, 2, &err), CLLM_ERR_USAGE, "'k' is not UTF-8, or there twice");
-    assert_fails(cllm__safetensors_write(path, t, 1, (const char *const[]){"k", "\xFF"}, 1, &err), CLLM_ERR_USAGE, "'k' is not UTF-8");
+    assert_fails(cllm__safetensors_write(path, t, 1, (const char *const[]){"k", "v", "k", "w"}, 2, &err), CLLM_ERR_USAGE,
+                 "'k' is not UTF-8, or there twice");
+    assert_fails(cllm__safetensors_write(path, t, 1, (const char *const[]){"k", "\xFF"}, 1, &err), CLLM_ERR_USAGE,
+                 "'k' is not UTF-8");
     assert_false(cllm__path_exists(path));
 }
 
@@ -394,9 +423,15 @@ static void test_allocation_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference_file),   cmocka_unit_test(test_require),       cmocka_unit_test(test_hostile_headers),
-        cmocka_unit_test(test_hostile_sizes),    cmocka_unit_test(test_half_values),   cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_write),            cmocka_unit_test(test_write_refusals), cmocka_unit_test(test_injected_failures),
+        cmocka_unit_test(test_reference_file),
+        cmocka_unit_test(test_require),
+        cmocka_unit_test(test_hostile_headers),
+        cmocka_unit_test(test_hostile_sizes),
+        cmocka_unit_test(test_half_values),
+        cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_refusals),
+        cmocka_unit_test(test_injected_failures),
         cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);

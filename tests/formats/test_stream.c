@@ -32,7 +32,9 @@ static size_t squeeze(cllm__stream_kind kind, char *out, size_t room, const char
     }
     if (kind == CLLM_STREAM_XZ) {
         size_t made = 0;
-        assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, NULL, (const uint8_t *)data, size, (uint8_t *)out, &made, room), LZMA_OK);
+        assert_int_equal(
+            lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, NULL, (const uint8_t *)data, size, (uint8_t *)out, &made, room),
+            LZMA_OK);
         return made;
     }
     memcpy(out, data, size);
@@ -130,9 +132,12 @@ static void test_encodings(void **state) {
     next_is(s, "\xEF\xBB\xBF", 2);
     cllm__stream_close(s);
 
-    assert_fails(cllm__stream_open(&s, put_text("text", "\xEF\xBB\xBFx"), CLLM_ENCODING_LATIN1, &err), CLLM_ERR_DATA, "it is not Latin-1");
-    assert_fails(cllm__stream_open(&s, put_file("text", "\xFF\xFEx\0", 4), CLLM_ENCODING_UTF8, &err), CLLM_ERR_UNSUPPORTED, "UTF-16");
-    assert_fails(cllm__stream_open(&s, put_file("text", "\xFE\xFF\0x", 4), CLLM_ENCODING_UTF8, &err), CLLM_ERR_UNSUPPORTED, "iconv");
+    assert_fails(cllm__stream_open(&s, put_text("text", "\xEF\xBB\xBFx"), CLLM_ENCODING_LATIN1, &err), CLLM_ERR_DATA,
+                 "it is not Latin-1");
+    assert_fails(cllm__stream_open(&s, put_file("text", "\xFF\xFEx\0", 4), CLLM_ENCODING_UTF8, &err), CLLM_ERR_UNSUPPORTED,
+                 "UTF-16");
+    assert_fails(cllm__stream_open(&s, put_file("text", "\xFE\xFF\0x", 4), CLLM_ENCODING_UTF8, &err), CLLM_ERR_UNSUPPORTED,
+                 "iconv");
 
     cllm__encoding encoding;
     assert_true(cllm__encoding_parse("Latin1", &encoding) && encoding == CLLM_ENCODING_LATIN1);
@@ -301,7 +306,9 @@ static void test_members(void **state) {
             size += 8;
         }
         cllm__stream *s = open_text(packed, size, CLLM_ENCODING_UTF8);
-        assert_string_equal(cllm__stream_kind_name(cllm__stream_compression(s)), kind == CLLM_STREAM_GZIP ? "gzip" : kind == CLLM_STREAM_ZSTD ? "zstd" : "xz");
+        assert_string_equal(cllm__stream_kind_name(cllm__stream_compression(s)), kind == CLLM_STREAM_GZIP   ? "gzip"
+                                                                                 : kind == CLLM_STREAM_ZSTD ? "zstd"
+                                                                                                            : "xz");
         next_is(s, "one", 1);
         next_is(s, "two", 2);
         next_is(s, "three", 3);
@@ -371,7 +378,8 @@ static void test_corrupt(void **state) {
         cllm__stream_close(s);
     }
     cllm__stream *s;
-    assert_fails(cllm__stream_open(&s, put_text("x.bz2", "BZh91AY&SY"), CLLM_ENCODING_UTF8, &err), CLLM_ERR_UNSUPPORTED, "bunzip2");
+    assert_fails(cllm__stream_open(&s, put_text("x.bz2", "BZh91AY&SY"), CLLM_ENCODING_UTF8, &err), CLLM_ERR_UNSUPPORTED,
+                 "bunzip2");
 }
 
 static void test_xz_memory(void **state) {
@@ -382,7 +390,9 @@ static void test_xz_memory(void **state) {
     lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, NULL}};
     uint8_t packed[256] = {0};
     size_t size = 0;
-    assert_int_equal(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, (const uint8_t *)"text\n", 5, packed, &size, sizeof packed), LZMA_OK);
+    assert_int_equal(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, (const uint8_t *)"text\n", 5, packed, &size,
+                                               sizeof packed),
+                     LZMA_OK);
     cllm__stream *s;
     assert_fails(drain(put_file("huge.xz", packed, size), &s), CLLM_ERR_UNSUPPORTED, "MiB to be decompressed");
     cllm__stream_close(s);
@@ -393,7 +403,8 @@ static void test_xz_memory(void **state) {
 static void test_open_failures(void **state) {
     (void)state;
     cllm__stream *s = NULL;
-    assert_fails(cllm__stream_open(&s, scratch_path("missing"), CLLM_ENCODING_UTF8, &err), CLLM_ERR_NOT_FOUND, "missing': No such file");
+    assert_fails(cllm__stream_open(&s, scratch_path("missing"), CLLM_ENCODING_UTF8, &err), CLLM_ERR_NOT_FOUND,
+                 "missing': No such file");
     assert_fails(cllm__stream_open(&s, scratch, CLLM_ENCODING_UTF8, &err), CLLM_ERR_DATA, "is a folder");
     assert_null(s);
 }

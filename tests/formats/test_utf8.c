@@ -23,7 +23,8 @@ static size_t reference_check(const unsigned char *s, size_t n) {
 static void test_check_all_short(void **state) {
     (void)state;
     /* Every pair of bytes, and every triple and quadruple with tails from the interesting values. */
-    static const unsigned char tails[] = {0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE0, 0xF0, 0xFF};
+    static const unsigned char tails[] = {0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F,
+                                          0xA0, 0xBF, 0xC0, 0xC2, 0xE0, 0xF0, 0xFF};
     unsigned char s[4];
     for (int a = 0; a < 256; a++) {
         for (int b = 0; b < 256; b++) {
