@@ -1,5 +1,7 @@
 /* The bits of a sequence's hidden states and gradients depend on the sequence alone: not on what is packed beside it or where
  * it stands, on which rows are asked for, on whether anything is kept, or on the number of threads. */
+#include <pthread.h>
+
 #include "models.h"
 
 typedef struct setup {
@@ -246,6 +248,39 @@ static void test_reuse(void **state) {
     both(check_reuse);
 }
 
+typedef struct sharer {
+    const setup *s;
+    result r;
+} sharer;
+
+static void *share(void *argument) {
+    sharer *me = argument;
+    for (int i = 0; i < 3; i++) {
+        if (i > 0) free_result(me->r);
+        me->r = compute(me->s, NULL, me->s->all, me->s->rows, KEEP);
+    }
+    return NULL;
+}
+
+/* One backbone, several threads, a pass each. */
+static void test_shared_backbone(void **state) {
+    (void)state;
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        setup s = set_up(bf16 ? CLLM__BF16 : CLLM__F32);
+        sharer sharers[3] = {{.s = &s}, {.s = &s}, {.s = &s}};
+        pthread_t threads[3];
+        for (size_t i = 1; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, share, &sharers[i]), 0);
+        share(&sharers[0]);
+        for (size_t i = 1; i < 3; i++) {
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+            same_bits("hidden states of another thread", sharers[i].r.h, sharers[0].r.h, s.rows * s.width);
+            same_bits("gradients of another thread", sharers[i].r.dx, sharers[0].r.dx, s.rows * s.width);
+        }
+        for (size_t i = 0; i < 3; i++) free_result(sharers[i].r);
+        tear_down(&s);
+    }
+}
+
 static void expect_usage(const setup *s, cllm__ragged ragged, const size_t *rows, size_t n, cllm__forward_options options,
                          const char *words) {
     cllm__pass *pass;
@@ -327,7 +362,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone_equals_packed), cmocka_unit_test(test_order_in_the_batch), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_out_rows_and_keep),   cmocka_unit_test(test_gradient_of_few_rows), cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_wrong_batches),       cmocka_unit_test(test_nothing_asked_for),  cmocka_unit_test(test_dropout_keys),
+        cmocka_unit_test(test_shared_backbone),     cmocka_unit_test(test_wrong_batches),      cmocka_unit_test(test_nothing_asked_for),
+        cmocka_unit_test(test_dropout_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
