@@ -1,13 +1,12 @@
 #include "text/tokenizer.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/io.h"
 #include "formats/utf8.h"
+#include "text/nfc.h"
 #include "text/tokenizer_parts.h"
 
 /* What one encoding thread writes to. Kept with the tokenizer between calls. */
@@ -15,8 +14,9 @@ struct cllm__text_scratch {
     cllm__text_scratch *next;
     cllm__split_walk *walk;
     cllm__words *words;
-    char *subject, *text; /* text: with the prefix space, or in NFC */
+    char *subject, *text; /* text: with the prefix space */
     size_t subject_capacity, text_capacity;
+    cllm__nfc nfc;
 };
 
 /* ---- Lists of tokens ---- */
@@ -125,6 +125,7 @@ static void scratch_free(cllm__text_scratch *s) {
     cllm__words_free(s->words);
     cllm__free(s->subject);
     cllm__free(s->text);
+    cllm__nfc_free(&s->nfc);
     cllm__free(s);
 }
 
@@ -225,36 +226,6 @@ cllm_status cllm__subject(const char *text, size_t length, char **buffer, size_t
     return CLLM_OK;
 }
 
-/* Appends to s->text. */
-static cllm_status put_text(cllm__text_scratch *s, size_t *used, const char *text, size_t length, cllm_error *err) {
-    CLLM_TRY(CLLM_GROW(s->text, s->text_capacity, *used + length + 1, err));
-    if (length != 0) memcpy(s->text + *used, text, length);
-    *used += length;
-    return CLLM_OK;
-}
-
-/* Brings the well-formed stretches of *text to NFC, in s->text; bytes between them stay as they are. */
-static cllm_status to_nfc(cllm__text_scratch *s, const char **text, size_t *length, cllm_error *err) {
-    size_t used = 0, at = 0;
-    while (at < *length) {
-        size_t good = cllm__utf8_check(*text + at, *length - at);
-        if (good != 0) {
-            utf8proc_uint8_t *composed = NULL;
-            utf8proc_ssize_t size = utf8proc_map((const utf8proc_uint8_t *)*text + at, (utf8proc_ssize_t)good, &composed,
-                                                 UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-            if (size < 0) return cllm__fail_nomem(err);
-            cllm_status status = put_text(s, &used, (const char *)composed, (size_t)size, err);
-            free(composed);
-            CLLM_TRY(status);
-            at += good;
-        }
-        if (at < *length) CLLM_TRY(put_text(s, &used, *text + at++, 1, err));
-    }
-    *text = s->text;
-    *length = used;
-    return CLLM_OK;
-}
-
 static bool is_ascii(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if ((unsigned char)text[i] >= 0x80) return false;
@@ -265,11 +236,14 @@ static bool is_ascii(const char *text, size_t length) {
 static cllm_status encode(const cllm__tokenizer *t, cllm__text_scratch *s, const char *text, size_t length,
                           bool leading_space, size_t max_tokens, cllm__tokens *out, cllm_error *err) {
     size_t first = out->count, begin, end;
-    if (t->parts.nfc && !is_ascii(text, length)) CLLM_TRY(to_nfc(s, &text, &length, err));
+    if (t->parts.nfc && !is_ascii(text, length)) {
+        CLLM_TRY(cllm__nfc_run(&s->nfc, text, length, err));
+        text = s->nfc.text;
+        length = s->nfc.length;
+    }
     if (leading_space && length != 0 && text[0] != ' ') {
-        bool inside = text == s->text;
         CLLM_TRY(CLLM_GROW(s->text, s->text_capacity, length + 1, err));
-        memmove(s->text + 1, inside ? s->text : text, length);
+        memcpy(s->text + 1, text, length);
         s->text[0] = ' ';
         text = s->text;
         length++;
@@ -317,6 +291,7 @@ static void scratch_give(const cllm__tokenizer *t, cllm__text_scratch *s) {
         s->text = NULL;
         s->text_capacity = 0;
     }
+    if (s->nfc.point_capacity > KEEP) cllm__nfc_free(&s->nfc);
     pthread_mutex_lock(t->lock);
     s->next = *t->idle;
     *t->idle = s;

@@ -1,4 +1,8 @@
 /* tokenizer.json: every part that is read, refused or written, on a vocabulary small enough to follow. */
+#include <utf8proc.h>
+
+#include "formats/utf8.h"
+#include "text/nfc.h"
 #include "text_test.h"
 
 /* a b 1 2 space é(2 bytes) and some merges; ids: a 0, b 1, "1" 2, "2" 3, Ġ 4, Ã 5, © 6, then ab 7, 12 8, Ġa 9, Ã© 10 */
@@ -138,6 +142,42 @@ static void normalising(void **state) {
     assert_encodes(t, "ae\xcc\x81", 0, 10);
     assert_encodes(t, "a\0e\xcc\x81", 0, 10);
     cllm__tokenizer_close(t);
+}
+
+/* Against utf8proc's own composition: every code point, random rows of letters and marks, long rows of marks. */
+static void nfc_of(cllm__nfc *nfc, const char *text, size_t length) {
+    cllm_error err;
+    utf8proc_uint8_t *wanted;
+    utf8proc_ssize_t size =
+        utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, &wanted, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    assert_true(size >= 0);
+    assert_ok(cllm__nfc_run(nfc, text, length, &err), &err);
+    assert_int_equal(nfc->length, size);
+    if (size != 0) assert_memory_equal(nfc->text, wanted, (size_t)size);
+    free(wanted);
+}
+
+static void composing(void **state) {
+    (void)state;
+    static const uint32_t some[] = {'a',   'e',   0xE9,   0x1EBF,  0x300,  0x301,  0x302,  0x323,
+                                    0x327, 0x345, 0x1100, 0x1161,  0x11A8, 0xAC00, 0x212B, 0x958,
+                                    0x5D1, 0x5BC, 0x5B4,  0x1D15F, 0x16D,  0x2126, 0};
+    cllm__nfc nfc = {0};
+    char text[2048];
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        if (c < 0xD800 || c > 0xDFFF) nfc_of(&nfc, text, cllm__utf8_put(text, c));
+    }
+    cllm__rng rng = cllm__rng_make(4, CLLM_RNG_TEST, 0, 1);
+    for (int trial = 0; trial < 20000; trial++) {
+        size_t length = 0, count = (size_t)cllm__rng_below(&rng, trial % 100 == 0 ? 400 : 12);
+        bool marks = trial % 200 == 0;
+        for (size_t i = 0; i < count; i++) {
+            uint64_t pick = marks && i != 0 ? 4 + cllm__rng_below(&rng, 6) : cllm__rng_below(&rng, CLLM_LEN(some));
+            length += cllm__utf8_put(text + length, some[pick]);
+        }
+        nfc_of(&nfc, text, length);
+    }
+    cllm__nfc_free(&nfc);
 }
 
 static void unknown_bytes(void **state) {
@@ -303,9 +343,11 @@ static void allocation_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt2_like),     cmocka_unit_test(splits),          cmocka_unit_test(normalising),
-        cmocka_unit_test(unknown_bytes), cmocka_unit_test(ignoring_merges), cmocka_unit_test(markers),
-        cmocka_unit_test(refused),       cmocka_unit_test(hostile_pattern), cmocka_unit_test(allocation_failures),
+        cmocka_unit_test(gpt2_like),       cmocka_unit_test(splits),
+        cmocka_unit_test(normalising),     cmocka_unit_test(composing),
+        cmocka_unit_test(unknown_bytes),   cmocka_unit_test(ignoring_merges),
+        cmocka_unit_test(markers),         cmocka_unit_test(refused),
+        cmocka_unit_test(hostile_pattern), cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
