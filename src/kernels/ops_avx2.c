@@ -4,6 +4,7 @@
 #ifdef CLLM__OPS_X86
 #define TABLE cllm__ops_avx2
 #define ISA "avx2"
+#define VECTOR 8
 #define TILE_ROWS 4
 #define PANEL_ROWS 6
 #define TILE_WIDE 16

@@ -4,6 +4,7 @@
 #ifdef CLLM__OPS_X86
 #define TABLE cllm__ops_avx512
 #define ISA "avx512"
+#define VECTOR 16
 #define TILE_ROWS 4
 #define PANEL_ROWS 6
 #define TILE_WIDE 64

@@ -1,5 +1,6 @@
 /* Portable C; in the double build, the reference. */
 #define TABLE cllm__ops_baseline
+#define VECTOR 4
 #define TILE_ROWS 2
 #define PANEL_ROWS 2
 #define TILE_WIDE 16

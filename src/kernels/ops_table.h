@@ -67,6 +67,10 @@ typedef struct cllm__ops_table {
                        bool add);
     /* to[c·ld_to + r] = from[r·ld + c]. */
     void (*transpose)(cllm__real *to, size_t ld_to, const cllm__real *from, size_t ld, size_t rows, size_t columns);
+
+    /* For peak.c: a burst of multiply-adds in registers, returning their number of operations; the sum of n values read. */
+    double (*fma_burst)(size_t rounds);
+    double (*read_burst)(const cllm__real *x, size_t n);
 } cllm__ops_table;
 
 extern const cllm__ops_table cllm__ops_baseline;
