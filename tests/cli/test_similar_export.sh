@@ -14,11 +14,15 @@ equal items "$(get -n items)" 9
 get short >/dev/null
 equal space "$(get space)" collab
 
-# The cosine is that of the exported vectors.
+# The cosine is that of the exported vectors; in content, seen from the items' mean.
 run export run -o vectors
 score() { # NAME A B
-    awk -F'\t' -v a="$2" -v b="$3" '{ if ($1 == a) split($0, x, "\t"); if ($1 == b) split($0, y, "\t"); n = NF }
-        END { for (i = 2; i <= n; i++) { p += x[i] * y[i]; q += x[i] * x[i]; r += y[i] * y[i] } printf "%.3f", p / sqrt(q * r) }' "vectors/$1.tsv"
+    awk -F'\t' -v a="$2" -v b="$3" -v centred="$([ "$1" = items_content ] && echo 1 || echo 0)" '
+        { for (i = 2; i <= NF; i++) mean[i] += $i; if ($1 == a) split($0, x, "\t"); if ($1 == b) split($0, y, "\t"); n = NF }
+        END {
+            for (i = 2; i <= n; i++) { m = centred ? mean[i] / NR : 0; p += (x[i] - m) * (y[i] - m); q += (x[i] - m) ^ 2; r += (y[i] - m) ^ 2 }
+            printf "%.3f", p / sqrt(q * r)
+        }' "vectors/$1.tsv"
 }
 for space in collab content; do
     run similar run --item i03 -k 1 --space $space
