@@ -13,6 +13,7 @@ const command COMMANDS[] = {
     {"export", "write user and item vectors as .npz or TSV", cmd_export},
     {"tokenize", "show the token ids of a text or a template", cmd_tokenize},
     {"backbone", "make a random language model (init), or look at one (inspect)", cmd_backbone},
+    {"bench", "this machine's peak, and the main steps beside their floors", cmd_bench},
     {"doctor", "what this build and machine are, and a self-test", cmd_doctor},
     {NULL, NULL, NULL},
 };
