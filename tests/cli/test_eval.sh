@@ -15,9 +15,11 @@ for model in cllm4rec popularity itemknn ease; do
 done
 # Of 10 items none is missed at 20 by a model that ranks them all.
 equal "recall@20 of popularity" "$(get models/popularity/recall@20)" 1
-cp stdout first
+# Everything but the time that it took is the same on any number of threads.
+timeless() { sed 's/"seconds":[0-9.e+-]*//' stdout; }
+timeless >first
 run eval run --json --threads 1
-cmp -s first stdout || die "1 thread gives another report"
+timeless | cmp -s first - || die "1 thread gives another report"
 
 run eval run --split valid --json
 equal split "$(get split)" valid
@@ -36,7 +38,7 @@ run eval run
 grep -q "popularity" stdout || die "the table has no popularity"
 grep -q "95 %" stdout || die "the table names no intervals"
 
-fails 2 "give one of\|a run or a data set\|no run" eval
+fails 2 "give a run" eval
 fails 2 "split" eval run --split train
 fails 2 "baseline" eval run --baselines best
 fails 2 "profile" eval run --metrics-profile mine

@@ -7,11 +7,11 @@ for command in demo prepare inspect train eval recommend similar export tokenize
 done
 run --version
 grep -Eq '^cllm4rec [0-9]+\.[0-9]+\.[0-9]+$' stdout || die "--version prints: $(cat stdout)"
-fails 2 "cllm4rec --help"
+fails 2 "Usage: cllm4rec COMMAND"
 grep -q "no such command" stderr && die "no command is not an unknown one"
 fails 2 "no such command" recomend
 fails 2 "unknown option '--frobnicate'" recommend --frobnicate
-fails 2 "no value for" inspect --json=1 --data || true
+fails 2 "no value for" recommend run --user
 
 # Environment variables stand for options; the command line wins; a wrong one is said with its name.
 "$program" tokenize "$scratch" --text x >/dev/null 2>&1 && die "an empty folder is no tokenizer"
