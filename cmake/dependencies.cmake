@@ -1,7 +1,9 @@
 # Everything comes from Debian 12; tools/install-packages lists the packages.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_package(dnnl CONFIG REQUIRED)
+# Not through its CMake package, which also asks for the OpenCL headers that we don't use.
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+find_path(DNNL_INCLUDE dnnl.h REQUIRED)
 pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
@@ -15,10 +17,10 @@ pkg_check_modules(BLAS REQUIRED IMPORTED_TARGET blas)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
 add_library(cllm_dependencies INTERFACE)
-target_link_libraries(cllm_dependencies INTERFACE DNNL::dnnl PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::ZLIB
+target_link_libraries(cllm_dependencies INTERFACE ${DNNL_LIBRARY} PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::ZLIB
   PkgConfig::ZSTD PkgConfig::LZMA PkgConfig::LIBZIP PkgConfig::XXHASH PkgConfig::UTF8PROC PkgConfig::LAPACKE PkgConfig::BLAS
   gomp Threads::Threads m) # gomp: oneDNN's threads, of which kernels/gemm_onednn.c wants one
-target_include_directories(cllm_dependencies SYSTEM INTERFACE ${RANDOM123_INCLUDE})
+target_include_directories(cllm_dependencies SYSTEM INTERFACE ${RANDOM123_INCLUDE} ${DNNL_INCLUDE})
 
 add_library(cllm_flags INTERFACE)
 target_compile_options(cllm_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
