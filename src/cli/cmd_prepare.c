@@ -67,22 +67,38 @@ int cmd_prepare(int argc, char **argv) {
     if (code >= 0) return code;
     const int wrong = cllm_status_exit_code(CLLM_ERR_USAGE);
     if (train != NULL) {
-        if (inputs.count > 0) return console_fail_text(argv[0], wrong, "give either FILE... or --train FILE");
+        if (inputs.count > 0) {
+            code = console_fail_text(argv[0], wrong, "give either FILE... or --train FILE");
+            goto cleanup;
+        }
         text_list_add(&inputs, train);
         if (split == NULL) split = "files";
     }
-    if (inputs.count == 0) return console_fail_text(argv[0], wrong, "no input: give a file, - for stdin, or --train FILE");
-    if (options.output == NULL) return console_fail_text(argv[0], wrong, "no output folder: give -o DIR");
+    if (inputs.count == 0) {
+        code = console_fail_text(argv[0], wrong, "no input: give a file, - for stdin, or --train FILE");
+        goto cleanup;
+    }
+    if (options.output == NULL) {
+        code = console_fail_text(argv[0], wrong, "no output folder: give -o DIR");
+        goto cleanup;
+    }
     if (split != NULL && !split_rule(split, &options.split)) {
-        return console_fail_text(argv[0], wrong, "--split '%s': give ratio, loo, time or files", split);
+        code = console_fail_text(argv[0], wrong, "--split '%s': give ratio, loo, time or files", split);
+        goto cleanup;
     }
     if (strcmp(header, "yes") == 0) options.header = 1;
     else if (strcmp(header, "no") == 0) options.header = -1;
-    else if (strcmp(header, "auto") != 0) return console_fail_text(argv[0], wrong, "--header '%s': give auto, yes or no", header);
+    else if (strcmp(header, "auto") != 0) {
+        code = console_fail_text(argv[0], wrong, "--header '%s': give auto, yes or no", header);
+        goto cleanup;
+    }
     if (quote != NULL && strcmp(quote, "none") == 0) {
         options.quote = CLLM_QUOTE_NOTHING;
     } else if (quote != NULL) {
-        if (strlen(quote) != 1) return console_fail_text(argv[0], wrong, "--quote '%s': give one character, or none", quote);
+        if (strlen(quote) != 1) {
+            code = console_fail_text(argv[0], wrong, "--quote '%s': give one character, or none", quote);
+            goto cleanup;
+        }
         options.quote = quote[0];
     }
     options.has_min_rating = min_rating > -1e300;
@@ -95,10 +111,13 @@ int cmd_prepare(int argc, char **argv) {
     cllm_error err = {0};
     char *json = NULL;
     cllm_status status = cllm_prepare(&options, &json, &err);
-    text_list_free(&inputs);
-    if (status != CLLM_OK) return console_fail(argv[0], &err);
-    console_json(json);
-    if (!COMMON.quiet) print_summary(console_report(), options.output, json);
+    code = status == CLLM_OK ? 0 : console_fail(argv[0], &err);
+    if (status == CLLM_OK) {
+        console_json(json);
+        if (!COMMON.quiet) print_summary(console_report(), options.output, json);
+    }
     cllm_text_free(json);
-    return 0;
+cleanup:
+    text_list_free(&inputs);
+    return code;
 }

@@ -134,6 +134,8 @@ int cmd_train(int argc, char **argv) {
     if (arguments.count > 0) options.dataset = arguments.values[0];
     char *templates = NULL;
     if (prompts != NULL && (templates = read_text(prompts)) == NULL) {
+        text_list_free(&set);
+        text_list_free(&arguments);
         return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "cannot read the templates in '%s'", prompts);
     }
     collect_settings(values, &set, &settings);
