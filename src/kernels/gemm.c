@@ -205,6 +205,7 @@ static bool must_prepare(const product *run) {
 /* The rows [begin, end) of x, dense and in the type of the product; rows that x does not have are zero. */
 static void prepare_rows(const product *run, unsigned char *to, size_t begin, size_t end) {
     size_t k = run->w.k, bytes = k * element_size(run);
+    if (k == 0) return;
     for (size_t i = begin; i < end; i++, to += bytes) {
         const float *from = run->x + i * run->ld_x;
         if (i >= run->m) memset(to, 0, bytes);

@@ -6,6 +6,11 @@
  * CLLM4REC_ISA=baseline|avx2|avx512 can only lower the choice. The double build has the baseline alone. Sums of rows use 16
  * partial sums in a fixed tree. Sets may differ from each other in rounding; within one, results are bit-stable.
  *
+ * NaN and Inf: a NaN or Inf in a row reaches what arithmetic takes it to in that row and nothing else; attention never lets a
+ * later row reach an earlier one. gelu and silu of −inf are NaN (−inf·0), as in the formulas. Among softmax logits −inf has
+ * probability 0, nothing but −inf gives lse = −inf, and NaN or +inf gives NaN. A dropped value is 0 even if it was NaN. e^x is
+ * within 1.5 units in the last place, 0 below −104 and inf above 88.73; gelu and silu are built on it.
+ *
  * T rows of tokens, C the width. Pointers don't alias unless a comment allows it. Operations over rows split them among the
  * pool's workers (NULL: caller alone); each row's bits depend on that row only.
  */

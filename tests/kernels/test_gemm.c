@@ -19,28 +19,36 @@ static bool choose(int engine) {
     return true;
 }
 
-static float rounded(float x, cllm__dtype dtype) {
-    uint16_t half;
-    if (dtype == CLLM__F32) return x;
-    cllm__to_bf16(&half, &x, 1);
-    cllm__from_bf16(&x, &half, 1);
-    return x;
+/* op(x) as a dense [rows × columns] matrix, rounded as the product rounds it. */
+static double *rounded(const float *x, size_t rows, size_t columns, size_t row, size_t column, cllm__dtype dtype) {
+    float *values = calloc(rows * columns + 1, sizeof *values);
+    uint16_t *half = calloc(rows * columns + 1, sizeof *half);
+    double *out = calloc(rows * columns + 1, sizeof *out);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) values[i * columns + j] = x[i * row + j * column];
+    if (dtype == CLLM__BF16) {
+        cllm__to_bf16(half, values, rows * columns);
+        cllm__from_bf16(values, half, rows * columns);
+    }
+    for (size_t i = 0; i < rows * columns; i++) out[i] = values[i];
+    free(values);
+    free(half);
+    return out;
 }
 
 /* want[m × n] = op(a)·op(b) in double, magnitude = Σ|a·b|, of inputs rounded as the product rounds them. */
 static void reference(double *want, double *magnitude, size_t m, size_t n, size_t k, const float *a, size_t row_a, size_t column_a,
                       const float *b, size_t row_b, size_t column_b, cllm__dtype dtype) {
+    double *left = rounded(a, m, k, row_a, column_a, dtype), *right = rounded(b, k, n, row_b, column_b, dtype);
     for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            double sum = 0, size = 0;
-            for (size_t p = 0; p < k; p++) {
-                double term = (double)rounded(a[i * row_a + p * column_a], dtype) * (double)rounded(b[p * row_b + j * column_b], dtype);
-                sum += term;
-                size += fabs(term);
+        for (size_t p = 0; p < k; p++)
+            for (size_t j = 0; j < n; j++) {
+                double term = left[i * k + p] * right[p * n + j];
+                want[i * n + j] += term;
+                magnitude[i * n + j] += fabs(term);
             }
-            want[i * n + j] = sum;
-            magnitude[i * n + j] = size;
-        }
+    free(left);
+    free(right);
 }
 
 static const cllm__dtype dtypes[] = {CLLM__F32, CLLM__BF16};
