@@ -342,8 +342,15 @@ cllm_status cllm__engine_hidden(cllm__engine *engine, const cllm__tables *tables
 double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, size_t n_items, bool gradient) {
     const cllm__backbone_info *info = engine->info;
     bool words = batch->stage == CLLM__STAGE_CONTENT;
+    double rows = (double)cllm__batch_rows(batch), out = (double)batch->n_out, pairs = 0;
+    if (batch->sequences == 0 || rows == 0) return 0;
+    for (size_t s = 0; s < batch->sequences; s++) {
+        double length = (double)(batch->start[s + 1] - batch->start[s]);
+        pairs += length * (length + 1) / 2;
+    }
     double body = cllm__backbone_flops(info, (cllm__ragged){batch->sequences, batch->start}, batch->n_out);
-    double head_once = 2.0 * (double)batch->n_out * (double)info->width * (double)(words ? info->vocabulary : n_items);
-    /* Backward: as much again to the inputs; the tied item head has a gradient of its own besides. */
-    return gradient ? 2 * body + head_once * (words ? 2 : 3) : body + head_once;
+    double attention = 4 * ((double)info->layers - 1 + out / rows) * (double)(info->heads * info->head_width) * pairs;
+    double head_once = 2 * out * (double)info->width * (double)(words ? info->vocabulary : n_items);
+    /* Backward to the inputs: the weights once more and attention twice more; the tied item head has its own gradient. */
+    return gradient ? 2 * body + attention + head_once * (words ? 2 : 3) : body + head_once;
 }

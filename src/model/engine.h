@@ -74,7 +74,7 @@ CLLM_CHECK cllm_status cllm__engine_hidden(cllm__engine *engine, const cllm__tab
                                            cllm__real *hidden, cllm_error *err);
 
 /* FLOPs of the real work of a step on this batch (gradient: with the backward pass; else forward and heads only), for floors:
- * no weight gradients, heads at predicting rows only (paper: performance arithmetic in docs/PERFORMANCE.md). */
+ * no weight gradients, the last layer and the heads at predicting rows only. */
 double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, size_t n_items, bool gradient);
 
 #endif
