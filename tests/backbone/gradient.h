@@ -11,42 +11,71 @@ typedef struct gradient_case {
     double dropout;
 } gradient_case;
 
-static inline double projected(cllm__pass *pass, cllm__ragged ragged, const cllm__real *x, const gradient_case *c, const cllm__real *w,
-                               cllm__real *h, size_t width) {
-    MUST(cllm__pass_forward(pass, ragged, x, c->out_rows, c->n_out, (cllm__forward_options){false, c->dropout, 77}, h, &test_error));
+/* A batch with its inputs and w, the gradient that arrives at the hidden states. */
+typedef struct gradient_setup {
+    const cllm__backbone *backbone;
+    const gradient_case *c;
+    size_t start[16], width, n; /* n = rows × width */
+    cllm__pass *pass;
+    cllm__real *x, *w, *h;
+} gradient_setup;
+
+static inline gradient_setup gradient_begin(const cllm__backbone *backbone, const gradient_case *c) {
+    gradient_setup g = {.backbone = backbone, .c = c, .width = cllm__backbone_info_of(backbone)->width};
+    g.n = row_pointers(g.start, c->lengths, c->sequences) * g.width;
+    cllm__rng rng = cllm__rng_make(5, CLLM_RNG_TEST, 0, 1);
+    g.x = random_numbers(&rng, g.n);
+    g.w = random_numbers(&rng, c->n_out * g.width);
+    g.h = numbers(c->n_out * g.width);
+    for (size_t i = 0; i < g.n; i++) g.x[i] *= 0.5;
+    MUST(cllm__pass_create(&g.pass, backbone, NULL, &test_error));
+    return g;
+}
+
+static inline void gradient_end(gradient_setup *g) {
+    cllm__pass_free(g->pass);
+    cllm__free(g->x);
+    cllm__free(g->w);
+    cllm__free(g->h);
+}
+
+static inline double projected(gradient_setup *g, bool keep) {
+    cllm__forward_options options = {keep, g->c->dropout, 77};
+    cllm__ragged ragged = {g->c->sequences, g->start};
+    MUST(cllm__pass_forward(g->pass, ragged, g->x, g->c->out_rows, g->c->n_out, options, g->h, &test_error));
     double sum = 0;
-    for (size_t i = 0; i < c->n_out * width; i++) sum += w[i] * h[i];
+    for (size_t i = 0; i < g->c->n_out * g->width; i++) sum += g->w[i] * g->h[i];
     return sum;
 }
 
-/* max |analytic − numeric| / max(1, |numeric|), with the sign; `between` is called before the backward pass, if not NULL. */
-static inline double gradient_error(const cllm__backbone *backbone, const gradient_case *c, void (*between)(bool begin)) {
-    size_t start[16], C = cllm__backbone_info_of(backbone)->width, T = row_pointers(start, c->lengths, c->sequences);
-    cllm__ragged ragged = {c->sequences, start};
-    cllm__rng rng = cllm__rng_make(5, CLLM_RNG_TEST, 0, 1);
-    cllm__real *x = random_numbers(&rng, T * C), *w = random_numbers(&rng, c->n_out * C), *h = numbers(c->n_out * C);
-    cllm__real *dx = numbers(T * C);
-    for (size_t i = 0; i < T * C; i++) x[i] *= 0.5, dx[i] = 1e30; /* must be overwritten */
-    cllm__pass *pass;
-    MUST(cllm__pass_create(&pass, backbone, NULL, &test_error));
-    MUST(cllm__pass_forward(pass, ragged, x, c->out_rows, c->n_out, (cllm__forward_options){true, c->dropout, 77}, h, &test_error));
-    if (between != NULL) between(true);
-    MUST(cllm__pass_backward(pass, w, dx, &test_error));
-    if (between != NULL) between(false);
-    double worst = 0, eps = 1e-5;
-    for (size_t i = 0; i < T * C; i++) {
-        double at = x[i], f[5];
+static inline void numeric_gradient(gradient_setup *g, double *out) {
+    double eps = 1e-5;
+    for (size_t i = 0; i < g->n; i++) {
+        double at = g->x[i], f[5];
         for (int j = -2; j <= 2; j++) {
-            x[i] = at + j * eps;
-            f[j + 2] = projected(pass, ragged, x, c, w, h, C);
+            g->x[i] = at + j * eps;
+            f[j + 2] = projected(g, false);
         }
-        x[i] = at;
-        double numeric = (8 * (f[3] - f[1]) - (f[4] - f[0])) / (12 * eps), error = fabs(dx[i] - numeric) / fmax(1, fabs(numeric));
+        g->x[i] = at;
+        out[i] = (8 * (f[3] - f[1]) - (f[4] - f[0])) / (12 * eps);
+    }
+}
+
+/* max |analytic − numeric| / max(1, |numeric|), with the sign. `around` is called before and after the backward pass, if not
+ * NULL. */
+static inline double gradient_error(gradient_setup *g, const double *numeric, void (*around)(bool begin)) {
+    cllm__real *dx = numbers(g->n);
+    for (size_t i = 0; i < g->n; i++) dx[i] = 1e30; /* must be overwritten */
+    projected(g, true);
+    if (around != NULL) around(true);
+    MUST(cllm__pass_backward(g->pass, g->w, dx, &test_error));
+    if (around != NULL) around(false);
+    double worst = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        double error = fabs(dx[i] - numeric[i]) / fmax(1, fabs(numeric[i]));
         if (!(error <= worst)) worst = error;
     }
-    cllm__pass_free(pass);
-    void *blocks[] = {x, w, h, dx};
-    for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
+    cllm__free(dx);
     return worst;
 }
 

@@ -46,7 +46,7 @@ static mutation next_call(const char *name) {
     return g_mutation.kind;
 }
 
-static void between(bool begin) {
+static void around_backward(bool begin) {
     g_mutation.active = begin;
     if (begin) g_mutation.calls = 0;
 }
@@ -165,7 +165,12 @@ static void test_finite_differences(void **state) {
     for (size_t i = 0; i < CLLM_LEN(SPECS); i++) {
         cllm__backbone *backbone = open_spec(SPECS[i]);
         for (size_t j = 0; j < CLLM_LEN(GRADIENT_CASES); j++) {
-            double error = gradient_error(backbone, &GRADIENT_CASES[j], NULL);
+            gradient_setup g = gradient_begin(backbone, &GRADIENT_CASES[j]);
+            double *numeric = cllm__alloc(g.n, sizeof *numeric);
+            numeric_gradient(&g, numeric);
+            double error = gradient_error(&g, numeric, NULL);
+            cllm__free(numeric);
+            gradient_end(&g);
             print_message("model %zu, batch %zu: %.1e\n", i, j, error);
             if (!(error < TOLERANCE)) fail_msg("model %zu, batch %zu: off by %g", i, j, error);
         }
@@ -182,6 +187,10 @@ static void test_mutations_are_seen(void **state) {
     static const size_t MODELS[] = {0, 3}; /* GPT-2 and LLaMA */
     for (size_t i = 0; i < CLLM_LEN(MODELS) * CLLM_LEN(BATCHES); i++) {
         cllm__backbone *backbone = open_spec(SPECS[MODELS[i / CLLM_LEN(BATCHES)]]);
+        gradient_setup g = gradient_begin(backbone, &BATCHES[i % CLLM_LEN(BATCHES)]);
+        double *numeric = cllm__alloc(g.n, sizeof *numeric);
+        numeric_gradient(&g, numeric);
+        assert_true(gradient_error(&g, numeric, NULL) < TOLERANCE);
         size_t calls = SIZE_MAX, tried = 0;
         double weakest = INFINITY;
         for (size_t target = 0; target < calls; target++) {
@@ -189,7 +198,7 @@ static void test_mutations_are_seen(void **state) {
                 g_mutation.target = target;
                 g_mutation.kind = kind;
                 g_mutation.name[0] = '\0';
-                double error = gradient_error(backbone, &BATCHES[i % CLLM_LEN(BATCHES)], between);
+                double error = gradient_error(&g, numeric, around_backward);
                 calls = g_mutation.calls;
                 if (!(error > 1000 * TOLERANCE))
                     fail_msg("round %zu: call %zu (%s) %s and nobody sees it: error %g", i, target, g_mutation.name,
@@ -201,6 +210,8 @@ static void test_mutations_are_seen(void **state) {
         g_mutation.target = SIZE_MAX;
         print_message("round %zu: %zu mutations of %zu calls, the weakest leaves an error of %.1e\n", i, tried, calls, weakest);
         assert_true(calls >= 20);
+        cllm__free(numeric);
+        gradient_end(&g);
         cllm__backbone_close(backbone);
     }
 }
