@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(manifest.users <= INT32_MAX && manifest.items <= INT32_MAX && manifest.texts < (uint64_t)1 << 62);
     FUZZ_CHECK(json_object_is_type(manifest.summary, json_type_object));
     FUZZ_CHECK(cllm__manifest_print(&manifest, &first, &err) == CLLM_OK);
-    FUZZ_CHECK(strlen(first) > CLLM__MANIFEST_LIMIT || cllm__manifest_parse(&again, first, strlen(first), "print", &err) == CLLM_OK);
+    FUZZ_CHECK(strlen(first) > CLLM__MANIFEST_LIMIT ||
+               cllm__manifest_parse(&again, first, strlen(first), "print", &err) == CLLM_OK);
     if (strlen(first) <= CLLM__MANIFEST_LIMIT) {
         FUZZ_CHECK(memcmp(again.files, manifest.files, sizeof manifest.files) == 0 && again.users == manifest.users);
         FUZZ_CHECK(cllm__manifest_print(&again, &second, &err) == CLLM_OK);

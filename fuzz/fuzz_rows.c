@@ -52,7 +52,8 @@ static void read_fields(const char *path, cllm__column id, const cllm__row_optio
         if (end) break;
         check_id(row.id, row.id_length);
         for (int k = 0; k < CLLM__TEXT_KINDS; k++) {
-            if (row.fields[k].length > 0) FUZZ_CHECK(cllm__utf8_check(row.fields[k].text, row.fields[k].length) == row.fields[k].length);
+            if (row.fields[k].length > 0)
+                FUZZ_CHECK(cllm__utf8_check(row.fields[k].text, row.fields[k].length) == row.fields[k].length);
         }
     }
     cllm__field_reader_close(reader);
@@ -66,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_fields(path, CLLM__COLUMN_USER, &options);
     options.format = CLLM__FORMAT_SEQUENCE;
     read_rows(path, &options);
-    options = (cllm__row_options){.delimited = cllm__delimited_defaults(), .encoding = CLLM_ENCODING_LATIN1, .needs_text = true};
+    options =
+        (cllm__row_options){.delimited = cllm__delimited_defaults(), .encoding = CLLM_ENCODING_LATIN1, .needs_text = true};
     read_rows(path, &options);
     return 0;
 }

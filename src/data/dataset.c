@@ -43,10 +43,11 @@ static cllm_status open_manifest(cllm__dataset *d, cllm_error *err) {
     if (path == NULL) return cllm__fail_nomem(err);
     cllm_status status;
     if (!cllm__path_is_folder(d->path)) {
-        status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' is no folder: give a data set that 'cllm4rec prepare' made", d->path);
+        status =
+            cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' is no folder: give a data set that 'cllm4rec prepare' made", d->path);
     } else if (!cllm__path_exists(path)) {
-        status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no %s: give a data set that 'cllm4rec prepare' made", d->path,
-                            CLLM__MANIFEST_NAME);
+        status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no %s: give a data set that 'cllm4rec prepare' made",
+                            d->path, CLLM__MANIFEST_NAME);
     } else {
         status = cllm__read_file(path, CLLM__MANIFEST_LIMIT, &text, &length, err);
     }
@@ -63,23 +64,28 @@ static cllm_status map_file(const cllm__dataset *d, cllm__dataset_file file, boo
     CLLM_TRY(file_path(d, file, &path, err));
     cllm_status status = cllm__map_open(map, path, err);
     if (status == CLLM_OK && map->size != d->manifest.files[file].bytes) {
-        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' has %zu bytes where the manifest says %llu: the folder is damaged; prepare it again", path,
-                            map->size, (unsigned long long)d->manifest.files[file].bytes);
+        status = cllm__fail(err, CLLM_ERR_DATA,
+                            "'%s' has %zu bytes where the manifest says %llu: the folder is damaged; prepare it again",
+                            path, map->size, (unsigned long long)d->manifest.files[file].bytes);
     } else if (status == CLLM_OK && !trust && cllm__hash(map->data, map->size) != d->manifest.files[file].hash) {
-        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' does not have the checksum that the manifest says: the folder is damaged; prepare it "
-                            "again", path);
+        status = cllm__fail(err, CLLM_ERR_DATA,
+                            "'%s' does not have the checksum that the manifest says: the folder is damaged; prepare it "
+                            "again",
+                            path);
     }
     cllm__free(path);
     return status;
 }
 
-static cllm_status damaged(const cllm__dataset *d, cllm__dataset_file file, cllm_error *err, const char *what, uint64_t at) {
+static cllm_status damaged(const cllm__dataset *d, cllm__dataset_file file, cllm_error *err, const char *what,
+                           uint64_t at) {
     return cllm__fail(err, CLLM_ERR_DATA, "'%s/%s', entry %llu: %s: the folder is damaged; prepare it again", d->path,
                       cllm__dataset_file_name(file), (unsigned long long)at, what);
 }
 
 /* Checks size and checksum, then opens it as safetensors. */
-static cllm_status open_tensors(const cllm__dataset *d, cllm__dataset_file file, bool trust, cllm__safetensors **out, cllm_error *err) {
+static cllm_status open_tensors(const cllm__dataset *d, cllm__dataset_file file, bool trust, cllm__safetensors **out,
+                                cllm_error *err) {
     cllm__map map = {0};
     char *path = NULL;
     cllm_status status = map_file(d, file, trust, &map, err);
@@ -91,12 +97,13 @@ static cllm_status open_tensors(const cllm__dataset *d, cllm__dataset_file file,
 }
 
 /* A vector's data, which must be there, of this length and aligned. */
-static cllm_status vector(const cllm__safetensors *file, const char *name, cllm__st_dtype dtype, uint64_t length, const void **data,
-                          cllm_error *err) {
+static cllm_status vector(const cllm__safetensors *file, const char *name, cllm__st_dtype dtype, uint64_t length,
+                          const void **data, cllm_error *err) {
     const cllm__tensor *tensor;
     CLLM_TRY(cllm__safetensors_require(file, name, dtype, 1, &length, &tensor, err));
     if (!cllm__tensor_aligned(tensor)) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': '%s' is not aligned: the file was not made by 'cllm4rec prepare'; prepare it again",
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "'%s': '%s' is not aligned: the file was not made by 'cllm4rec prepare'; prepare it again",
                           cllm__safetensors_path(file), name);
     }
     *data = tensor->data;
@@ -106,8 +113,8 @@ static cllm_status vector(const cllm__safetensors *file, const char *name, cllm_
 /* ---- Opening: names ---- */
 
 /* The first field of each line behind the header; `count` of them, all different. */
-static cllm_status read_names(const cllm__dataset *d, cllm__dataset_file file, const cllm__map *map, size_t count, cllm__names *names,
-                              cllm_error *err) {
+static cllm_status read_names(const cllm__dataset *d, cllm__dataset_file file, const cllm__map *map, size_t count,
+                              cllm__names *names, cllm_error *err) {
     const char *text = (const char *)map->data, *end = text + map->size;
     const char *line = text == NULL ? NULL : memchr(text, '\n', map->size);
     char *id = NULL;
@@ -125,7 +132,8 @@ static cllm_status read_names(const cllm__dataset *d, cllm__dataset_file file, c
         status = CLLM_GROW(id, capacity, length + 1, err);
         if (status != CLLM_OK) break;
         length = cllm__unescape(id, line, length);
-        if (length == SIZE_MAX || length == 0 || memchr(id, '\0', length) != NULL || cllm__utf8_check(id, length) != length) {
+        if (length == SIZE_MAX || length == 0 || memchr(id, '\0', length) != NULL ||
+            cllm__utf8_check(id, length) != length) {
             status = damaged(d, file, err, "not a raw id", row);
             break;
         }
@@ -138,7 +146,8 @@ static cllm_status read_names(const cllm__dataset *d, cllm__dataset_file file, c
     return status;
 }
 
-static cllm_status open_names(cllm__dataset *d, cllm__dataset_file file, bool trust, size_t count, cllm__names **names, cllm_error *err) {
+static cllm_status open_names(cllm__dataset *d, cllm__dataset_file file, bool trust, size_t count, cllm__names **names,
+                              cllm_error *err) {
     cllm__map map = {0};
     CLLM_TRY(cllm__names_create(names, err));
     cllm_status status = map_file(d, file, trust, &map, err);
@@ -176,7 +185,8 @@ static cllm_status open_split(cllm__dataset *d, cllm__split split, cllm_error *e
         return damaged(d, CLLM__FILE_INTERACTIONS, err, "the users' rows do not cover the interactions", 0);
     }
     for (size_t u = 0; u < d->n_users; u++) {
-        if (matrix->start[u + 1] < matrix->start[u]) return damaged(d, CLLM__FILE_INTERACTIONS, err, "a user's row ends before it begins", u);
+        if (matrix->start[u + 1] < matrix->start[u])
+            return damaged(d, CLLM__FILE_INTERACTIONS, err, "a user's row ends before it begins", u);
     }
     for (size_t i = 0; i < count; i++) {
         if (matrix->items[i] < 0 || (size_t)matrix->items[i] >= d->n_items) {
@@ -233,12 +243,14 @@ static cllm_status check_texts(cllm__dataset *d, bool trust, cllm_error *err) {
     if (d->text_start[0] != 0 || d->text_start[d->n_texts] != size || (size > 0 && text[size - 1] != '\0')) {
         return damaged(d, CLLM__FILE_TEXT_INDEX, err, "the index does not cover the texts", 0);
     }
-    if (!trust && cllm__utf8_check(text, size) != size) return damaged(d, CLLM__FILE_TEXTS, err, "not UTF-8", cllm__utf8_check(text, size));
+    if (!trust && cllm__utf8_check(text, size) != size)
+        return damaged(d, CLLM__FILE_TEXTS, err, "not UTF-8", cllm__utf8_check(text, size));
     CLLM_TRY(CLLM_NEW(d->fields, d->n_items * FIELD_KINDS, err));
     for (size_t i = 0; i < d->n_texts; i++) {
         uint64_t begin = d->text_start[i], end = d->text_start[i + 1];
         if (end <= begin || end > size) return damaged(d, CLLM__FILE_TEXT_INDEX, err, "a text ends before it begins", i);
-        if (!trust && text[end - 1] != '\0') return damaged(d, CLLM__FILE_TEXTS, err, "a text does not end where the index says", i);
+        if (!trust && text[end - 1] != '\0')
+            return damaged(d, CLLM__FILE_TEXTS, err, "a text does not end where the index says", i);
         if (!is_owned(d, i)) return damaged(d, CLLM__FILE_TEXT_INDEX, err, "a text of no user or item", i);
         int kind = d->text_kind[i] - FIELD_FIRST;
         if (kind < 0 || kind >= FIELD_KINDS) continue;
@@ -281,7 +293,8 @@ static bool parse_dropped(const cllm__dataset *d, size_t at, dropped_line *line)
     const char *first = memchr(from, '\t', (size_t)(end - from));
     const char *second = first == NULL ? NULL : memchr(first + 1, '\t', (size_t)(end - first - 1));
     if (second == NULL || second + 2 != end || (second[1] != '0' && second[1] != '1')) return false;
-    *line = (dropped_line){from, first + 1, (size_t)(first - from), (size_t)(second - first - 1), (size_t)(end - text) + 1, second[1] == '1'};
+    *line = (dropped_line){
+        from, first + 1, (size_t)(first - from), (size_t)(second - first - 1), (size_t)(end - text) + 1, second[1] == '1'};
     return true;
 }
 
@@ -326,7 +339,8 @@ cllm_status cllm__dataset_dropped(const cllm__dataset *d, const char *user_id, c
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         while (middle > low && text[middle - 1] != '\n') middle--;
-        if (!parse_dropped(d, middle, &line)) return damaged(d, CLLM__FILE_DROPPED, err, "not user, item and 0 or 1", middle);
+        if (!parse_dropped(d, middle, &line))
+            return damaged(d, CLLM__FILE_DROPPED, err, "not user, item and 0 or 1", middle);
         if (cllm__escape_compare(line.user, line.user_length, user_id) < 0) low = line.next;
         else high = middle;
     }
@@ -425,8 +439,11 @@ size_t cllm__dataset_texts(const cllm__dataset *d) {
 cllm__text cllm__dataset_text(const cllm__dataset *d, size_t index) {
     CLLM_ASSERT(index < d->n_texts);
     uint64_t begin = d->text_start[index], end = d->text_start[index + 1];
-    return (cllm__text){.kind = (cllm__text_kind)d->text_kind[index], .split = (cllm__split)d->text_split[index],
-                        .user = d->text_user[index], .item = d->text_item[index], .text = (const char *)d->texts.data + begin,
+    return (cllm__text){.kind = (cllm__text_kind)d->text_kind[index],
+                        .split = (cllm__split)d->text_split[index],
+                        .user = d->text_user[index],
+                        .item = d->text_item[index],
+                        .text = (const char *)d->texts.data + begin,
                         .length = (size_t)(end - begin - 1)};
 }
 
@@ -459,7 +476,8 @@ static struct json_object *read_source(const cllm__dataset *d) {
     char *path = cllm__path_join(d->path, CLLM__SOURCE_NAME), *text = NULL;
     size_t length;
     struct json_object *source = NULL;
-    if (path != NULL && cllm__path_exists(path) && cllm__read_file(path, CLLM__MANIFEST_LIMIT, &text, &length, NULL) == CLLM_OK) {
+    if (path != NULL && cllm__path_exists(path) &&
+        cllm__read_file(path, CLLM__MANIFEST_LIMIT, &text, &length, NULL) == CLLM_OK) {
         source = json_tokener_parse(text);
     }
     if (source != NULL && !json_object_is_type(source, json_type_object)) {

@@ -31,18 +31,18 @@ static inline const int32_t *cllm__row(const cllm__interactions *matrix, size_t 
 }
 
 typedef enum cllm__text_kind {
-    CLLM__TEXT_REVIEW = 0,  /* by user, of item */
-    CLLM__TEXT_TITLE,       /* of item, and so on */
+    CLLM__TEXT_REVIEW = 0, /* by user, of item */
+    CLLM__TEXT_TITLE,      /* of item, and so on */
     CLLM__TEXT_BRAND,
     CLLM__TEXT_CATEGORIES,
     CLLM__TEXT_DESCRIPTION,
-    CLLM__TEXT_BIOGRAPHY    /* of user */
+    CLLM__TEXT_BIOGRAPHY /* of user */
 } cllm__text_kind;
 enum { CLLM__TEXT_KINDS = 6 };
 
 typedef struct cllm__text {
     cllm__text_kind kind;
-    cllm__split split; /* a review belongs to its pair's split; training must use CLLM__TRAIN only. Others: CLLM__TRAIN */
+    cllm__split split;  /* a review belongs to its pair's split; training must use CLLM__TRAIN only. Others: CLLM__TRAIN */
     int32_t user, item; /* −1 where there is none */
     const char *text;   /* UTF-8, not NUL-terminated, mapped from the file */
     size_t length;
@@ -75,8 +75,8 @@ bool cllm__dataset_find_item(const cllm__dataset *dataset, const char *id, size_
 /* What filters dropped, for "seen is seen": calls back for every dropped row of this raw user id; `item` is the raw id;
  * `liked` says that the rating filter would have kept it (the row fell to the k-core). */
 typedef void cllm__dropped_visitor(void *context, const char *item, bool liked);
-CLLM_CHECK cllm_status cllm__dataset_dropped(const cllm__dataset *dataset, const char *user_id, cllm__dropped_visitor *visit,
-                                             void *context, cllm_error *err);
+CLLM_CHECK cllm_status cllm__dataset_dropped(const cllm__dataset *dataset, const char *user_id,
+                                             cllm__dropped_visitor *visit, void *context, cllm_error *err);
 
 /* The manifest's summary as JSON text (caller frees with cllm_text_free). */
 CLLM_CHECK cllm_status cllm__dataset_summary(const cllm__dataset *dataset, char **json, cllm_error *err);

@@ -9,14 +9,15 @@
 static const char FORMAT[] = "cllm4rec dataset";
 
 const char *cllm__dataset_file_name(cllm__dataset_file file) {
-    static const char *const names[CLLM__DATASET_FILES] = {"interactions.safetensors", "users.tsv", "items.tsv", "texts.utf8",
-                                                           "texts.safetensors", "dropped.tsv"};
+    static const char *const names[CLLM__DATASET_FILES] = {
+        "interactions.safetensors", "users.tsv", "items.tsv", "texts.utf8", "texts.safetensors", "dropped.tsv"};
     return names[file];
 }
 
 cllm_status cllm__manifest_json_text(struct json_object *object, char **text, cllm_error *err) {
     size_t length;
-    const char *json = json_object_to_json_string_length(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+    const char *json =
+        json_object_to_json_string_length(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
     char *copy = json == NULL ? NULL : cllm__alloc(length + 2, 1);
     if (copy == NULL) return cllm__fail_nomem(err);
     memcpy(copy, json, length);
@@ -32,10 +33,12 @@ typedef struct parsing {
     cllm_error *err;
 } parsing;
 
-static cllm_status member(const parsing *p, struct json_object *object, const char *key, enum json_type type, struct json_object **value) {
+static cllm_status member(const parsing *p, struct json_object *object, const char *key, enum json_type type,
+                          struct json_object **value) {
     if (!json_object_object_get_ex(object, key, value) || !json_object_is_type(*value, type)) {
-        return cllm__fail(p->err, CLLM_ERR_DATA, "'%s': no '%s' of type %s: the folder is no data set, or damaged; prepare it again", p->name,
-                          key, json_type_to_name(type));
+        return cllm__fail(p->err, CLLM_ERR_DATA,
+                          "'%s': no '%s' of type %s: the folder is no data set, or damaged; prepare it again", p->name, key,
+                          json_type_to_name(type));
     }
     return CLLM_OK;
 }
@@ -45,7 +48,8 @@ static cllm_status count_of(const parsing *p, struct json_object *object, const 
     CLLM_TRY(member(p, object, key, json_type_int, &value));
     int64_t number = json_object_get_int64(value);
     if (number < 0 || number > limit) {
-        return cllm__fail(p->err, CLLM_ERR_DATA, "'%s': '%s' is %s, outside 0 … %lld: the file is damaged; prepare the data set again", p->name,
+        return cllm__fail(p->err, CLLM_ERR_DATA,
+                          "'%s': '%s' is %s, outside 0 … %lld: the file is damaged; prepare the data set again", p->name,
                           key, json_object_get_string(value), (long long)limit);
     }
     *count = (uint64_t)number;
@@ -60,8 +64,10 @@ static cllm_status file_of(const parsing *p, struct json_object *files, cllm__da
     CLLM_TRY(member(p, entry, "xxh3", json_type_string, &value));
     const char *text = json_object_get_string(value);
     if (json_object_get_string_len(value) != 16 || strspn(text, "0123456789abcdef") != 16) {
-        return cllm__fail(p->err, CLLM_ERR_DATA, "'%s': the checksum of '%s' is not 16 hexadecimal digits: the file is damaged; prepare the data "
-                          "set again", p->name, name);
+        return cllm__fail(p->err, CLLM_ERR_DATA,
+                          "'%s': the checksum of '%s' is not 16 hexadecimal digits: the file is damaged; prepare the data "
+                          "set again",
+                          p->name, name);
     }
     manifest->files[file].hash = strtoull(text, NULL, 16);
     return CLLM_OK;
@@ -73,12 +79,15 @@ static cllm_status parse_object(const parsing *p, struct json_object *object, cl
     uint64_t version;
     CLLM_TRY(member(p, object, "format", json_type_string, &value));
     if (strcmp(json_object_get_string(value), FORMAT) != 0) {
-        return cllm__fail(p->err, CLLM_ERR_DATA, "'%s' is no data set manifest: give a folder that 'cllm4rec prepare' made", p->name);
+        return cllm__fail(p->err, CLLM_ERR_DATA, "'%s' is no data set manifest: give a folder that 'cllm4rec prepare' made",
+                          p->name);
     }
     CLLM_TRY(count_of(p, object, "version", INT32_MAX, &version));
     if (version != CLLM__DATASET_VERSION) {
-        return cllm__fail(p->err, CLLM_ERR_UNSUPPORTED, "'%s' has format version %llu, and this program reads version %d: prepare the data "
-                          "set again", p->name, (unsigned long long)version, CLLM__DATASET_VERSION);
+        return cllm__fail(p->err, CLLM_ERR_UNSUPPORTED,
+                          "'%s' has format version %llu, and this program reads version %d: prepare the data "
+                          "set again",
+                          p->name, (unsigned long long)version, CLLM__DATASET_VERSION);
     }
     CLLM_TRY(member(p, object, "summary", json_type_object, &summary));
     CLLM_TRY(count_of(p, summary, "users", INT32_MAX, &manifest->users));
@@ -91,9 +100,11 @@ static cllm_status parse_object(const parsing *p, struct json_object *object, cl
     return CLLM_OK;
 }
 
-cllm_status cllm__manifest_parse(cllm__manifest *manifest, const char *text, size_t length, const char *name, cllm_error *err) {
+cllm_status cllm__manifest_parse(cllm__manifest *manifest, const char *text, size_t length, const char *name,
+                                 cllm_error *err) {
     if (length > CLLM__MANIFEST_LIMIT) {
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s' has %zu bytes, too many for a manifest: prepare the data set again", name, length);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s' has %zu bytes, too many for a manifest: prepare the data set again",
+                          name, length);
     }
     struct json_tokener *tokener = json_tokener_new_ex(16);
     if (tokener == NULL) return cllm__fail_nomem(err);
@@ -107,9 +118,11 @@ cllm_status cllm__manifest_parse(cllm__manifest *manifest, const char *text, siz
     cllm_status status;
     if (code != json_tokener_success) {
         const char *why = code == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(code);
-        status = cllm__fail(err, CLLM_ERR_DATA, "'%s', byte %zu: not JSON: %s; prepare the data set again", name, at + 1, why);
+        status =
+            cllm__fail(err, CLLM_ERR_DATA, "'%s', byte %zu: not JSON: %s; prepare the data set again", name, at + 1, why);
     } else if (!json_object_is_type(object, json_type_object)) {
-        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is no data set manifest: give a folder that 'cllm4rec prepare' made", name);
+        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is no data set manifest: give a folder that 'cllm4rec prepare' made",
+                            name);
     } else {
         status = parse_object(&p, object, &result);
     }

@@ -37,8 +37,8 @@ typedef struct cllm__manifest {
     struct json_object *summary; /* an object */
 } cllm__manifest;
 
-/* From the text of dataset.json; `name` stands in messages. Refuses what is no manifest, another version, counts that are no
- * row numbers, a missing file entry. The caller frees with cllm__manifest_free. */
+/* From the text of dataset.json; `name` stands in messages. Refuses what is no manifest, another version, counts that are
+ * no row numbers, a missing file entry. The caller frees with cllm__manifest_free. */
 CLLM_CHECK cllm_status cllm__manifest_parse(cllm__manifest *manifest, const char *text, size_t length, const char *name,
                                             cllm_error *err);
 /* The text of dataset.json (caller frees with cllm__free). */

@@ -29,8 +29,8 @@ static bool sweep(core *c) {
     return changed;
 }
 
-/* Long chains would take a pass for each link: follow them by a list of rows for each item and a stack of poor users and items
- * instead, in time proportional to the rows. */
+/* Long chains would take a pass for each link: follow them by a list of rows for each item and a stack of poor users and
+ * items instead, in time proportional to the rows. */
 static cllm_status follow(core *c, cllm_error *err) {
     cllm_status status;
     uint64_t *item_start = NULL, *item_rows = NULL, *stack = NULL;
@@ -72,8 +72,8 @@ cleanup:
     return status;
 }
 
-cllm_status cllm__kcore(cllm__prow *rows, const uint64_t *start, size_t n_users, size_t n_items, int k, const cllm_host *host,
-                        cllm_error *err) {
+cllm_status cllm__kcore(cllm__prow *rows, const uint64_t *start, size_t n_users, size_t n_items, int k,
+                        const cllm_host *host, cllm_error *err) {
     enum { SWEEPS = 40 };
     if (k < 2) return CLLM_OK;
     core c = {.rows = rows, .start = start, .n_users = n_users, .n_items = n_items, .k = (uint64_t)k};

@@ -25,14 +25,17 @@ static cllm_status check_stdin(const cllm_prepare_options *o, cllm_error *err) {
     size_t count = 0;
     for (size_t i = 0; i < o->n_inputs; i++) count += strcmp(o->inputs[i], "-") == 0;
     for (size_t i = 0; i < CLLM_LEN(others); i++) count += others[i] != NULL && strcmp(others[i], "-") == 0;
-    return count > 1 ? cllm__fail(err, CLLM_ERR_USAGE, "standard input ('-') can be read once only: give files for the others") : CLLM_OK;
+    return count > 1
+               ? cllm__fail(err, CLLM_ERR_USAGE, "standard input ('-') can be read once only: give files for the others")
+               : CLLM_OK;
 }
 
 /* Checks the options and turns them into what readers take. */
 static cllm_status check_options(const cllm_prepare_options *o, cllm__row_options *rows, cllm_error *err) {
     if (o->n_inputs == 0 || o->inputs == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "no input: give at least one file");
     for (size_t i = 0; i < o->n_inputs; i++) {
-        if (o->inputs[i] == NULL || o->inputs[i][0] == '\0') return cllm__fail(err, CLLM_ERR_USAGE, "input %zu has no name", i + 1);
+        if (o->inputs[i] == NULL || o->inputs[i][0] == '\0')
+            return cllm__fail(err, CLLM_ERR_USAGE, "input %zu has no name", i + 1);
     }
     if (o->output == NULL || o->output[0] == '\0') return cllm__fail(err, CLLM_ERR_USAGE, "no output folder: give -o DIR");
     if (o->split < CLLM_SPLIT_RATIO || o->split > CLLM_SPLIT_FILES) {
@@ -43,10 +46,12 @@ static cllm_status check_options(const cllm_prepare_options *o, cllm__row_option
         return cllm__fail(err, CLLM_ERR_USAGE, "--split files takes the parts from files: give --valid, --test or both");
     }
     if (o->split != CLLM_SPLIT_FILES && parts) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "--valid and --test are for already split data: give --train for the training part, or "
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "--valid and --test are for already split data: give --train for the training part, or "
                           "--split files");
     }
-    if (o->has_min_rating && !isfinite(o->min_rating)) return cllm__fail(err, CLLM_ERR_USAGE, "--min-rating must be a finite number");
+    if (o->has_min_rating && !isfinite(o->min_rating))
+        return cllm__fail(err, CLLM_ERR_USAGE, "--min-rating must be a finite number");
     if (o->kcore < 0) return cllm__fail(err, CLLM_ERR_USAGE, "--kcore %d: give 0 (none) or more", o->kcore);
     *rows = (cllm__row_options){.delimited = cllm__delimited_defaults(), .needs_rating = o->has_min_rating};
     CLLM_TRY(check_format(o->format, &rows->format, err));
@@ -72,7 +77,8 @@ static cllm_status check_output(const cllm_prepare_options *o, cllm_error *err) 
     bool ours = cllm__path_exists(manifest);
     cllm__free(manifest);
     if (ours) return CLLM_OK;
-    return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists and is no data set (it has no %s), so --force leaves it alone: give another -o",
+    return cllm__fail(err, CLLM_ERR_EXISTS,
+                      "'%s' exists and is no data set (it has no %s), so --force leaves it alone: give another -o",
                       o->output, CLLM__MANIFEST_NAME);
 }
 
@@ -100,7 +106,8 @@ static void warn_about(const cllm__preparing *p) {
         const char *what;
     } notes[] = {
         {offsetof(cllm__preparing, outside), "rows have items that the item file does not have; they are set aside"},
-        {offsetof(cllm__preparing, overlaps), "rows stand in more than one part; the earlier part (train, valid, test) keeps them"},
+        {offsetof(cllm__preparing, overlaps),
+         "rows stand in more than one part; the earlier part (train, valid, test) keeps them"},
         {offsetof(cllm__preparing, bad_total), "malformed rows were left out"},
         {offsetof(cllm__preparing, texts_unused), "texts belong to no interaction and were left out"},
         {offsetof(cllm__preparing, field_duplicates), "lines of the item or user file repeat an id; the first one counts"},

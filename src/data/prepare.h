@@ -1,6 +1,6 @@
 /*
- * From raw files to a data set folder: read, filter, resolve duplicates, split, write. Texts stream through a spool file and
- * are never held whole. docs/FORMATS.md describes inputs and the folder.
+ * From raw files to a data set folder: read, filter, resolve duplicates, split, write. Texts stream through a spool file
+ * and are never held whole. docs/FORMATS.md describes inputs and the folder.
  */
 #ifndef CLLM_DATA_PREPARE_H
 #define CLLM_DATA_PREPARE_H

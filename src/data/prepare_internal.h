@@ -20,8 +20,8 @@
 
 /* ---- Rows ---- */
 
-/* One interaction. `user` and `item` are numbers in order of appearance until the rows are grouped, then ranks of the raw ids
- * in byte order. Time and text offset have 48 bits, see the functions below. */
+/* One interaction. `user` and `item` are numbers in order of appearance until the rows are grouped, then ranks of the raw
+ * ids in byte order. Time and text offset have 48 bits, see the functions below. */
 typedef struct cllm__prow {
     int32_t user, item;
     float rating; /* NaN: none */
@@ -42,8 +42,8 @@ static inline void cllm__prow_set_time(cllm__prow *row, int64_t time) {
     row->time_low = (uint32_t)(uint64_t)time;
     row->time_high = (uint16_t)((uint64_t)time >> 32);
 }
-/* where: offset of the row's text in the spool (43 bits, so 8 TB), which also tells the order of the input; then split, fate
- * and whether the row is of --texts and no interaction. */
+/* where: offset of the row's text in the spool (43 bits, so 8 TB), which also tells the order of the input; then split,
+ * fate and whether the row is of --texts and no interaction. */
 static inline uint64_t cllm__prow_where(const cllm__prow *row) {
     return (uint64_t)row->where_high << 32 | row->where_low;
 }
@@ -59,7 +59,8 @@ static inline cllm__fate cllm__prow_fate(const cllm__prow *row) {
 static inline bool cllm__prow_only_text(const cllm__prow *row) {
     return row->where_low & 1;
 }
-static inline void cllm__prow_set_where(cllm__prow *row, uint64_t offset, cllm__split split, cllm__fate fate, bool only_text) {
+static inline void cllm__prow_set_where(cllm__prow *row, uint64_t offset, cllm__split split, cllm__fate fate,
+                                        bool only_text) {
     uint64_t where = offset << 5 | (uint64_t)split << 3 | (uint64_t)fate << 1 | (uint64_t)only_text;
     row->where_low = (uint32_t)where;
     row->where_high = (uint16_t)(where >> 32);
@@ -101,7 +102,7 @@ typedef struct cllm__preparing {
     /* Rows, from group on. */
     cllm__prow *rows;
     size_t count;
-    uint64_t *user_start; /* [users + 1], by rank */
+    uint64_t *user_start;             /* [users + 1], by rank */
     int32_t *user_order, *item_order; /* rank → number of appearance */
     size_t n_users, n_items;          /* ranks, dropped ones included */
 

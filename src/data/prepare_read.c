@@ -36,8 +36,8 @@ static cllm_status spool_text(cllm__preparing *p, const char *text, size_t lengt
 
 /* ---- Sources ---- */
 
-static cllm_status add_source(cllm__preparing *p, const char *role, const char *path, const cllm__row_reader *reader, uint64_t rows,
-                              cllm_error *err) {
+static cllm_status add_source(cllm__preparing *p, const char *role, const char *path, const cllm__row_reader *reader,
+                              uint64_t rows, cllm_error *err) {
     CLLM_TRY(CLLM_GROW(p->sources, p->sources_capacity, p->n_sources + 1, err));
     cllm__source source = {.role = role, .path = path, .rows = rows, .compression = cllm__row_reader_compression(reader)};
     strncpy(source.format, cllm__row_reader_format(reader), sizeof source.format - 1);
@@ -57,7 +57,8 @@ static cllm_status add_source(cllm__preparing *p, const char *role, const char *
 }
 
 /* Counts a malformed row; CLLM_OK while they are tolerated. */
-static cllm_status tolerate(cllm__preparing *p, cllm_status status, cllm__bad_row bad, const cllm_error *why, cllm_error *err) {
+static cllm_status tolerate(cllm__preparing *p, cllm_status status, cllm__bad_row bad, const cllm_error *why,
+                            cllm_error *err) {
     p->bad[bad]++;
     if (++p->bad_total <= p->options->max_bad_rows) {
         cllm__log(p->host, CLLM_LOG_DEBUG, "tolerated: %s", why->message);
@@ -65,7 +66,8 @@ static cllm_status tolerate(cllm__preparing *p, cllm_status status, cllm__bad_ro
     }
     if (err != NULL) {
         *err = *why;
-        if (p->options->max_bad_rows > 0) cllm__error_prefix(err, "more than %llu bad rows", (unsigned long long)p->options->max_bad_rows);
+        if (p->options->max_bad_rows > 0)
+            cllm__error_prefix(err, "more than %llu bad rows", (unsigned long long)p->options->max_bad_rows);
     }
     return status;
 }
@@ -118,7 +120,8 @@ static cllm_status take_item(cllm__preparing *p, cllm__field_row *row, cllm_erro
         p->field_duplicates++; /* the first line of an item counts */
         return CLLM_OK;
     }
-    if (index >= INT32_MAX) return cllm__fail(err, CLLM_ERR_DATA, "'%s' has more than 2^31 items: split it", p->options->items);
+    if (index >= INT32_MAX)
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s' has more than 2^31 items: split it", p->options->items);
     CLLM_TRY(CLLM_GROW(p->item_fields, p->item_fields_capacity, index + 1, err));
     return spool_fields(p, row, &p->item_fields[index], err);
 }
@@ -136,7 +139,8 @@ static cllm_status take_user(cllm__preparing *p, cllm__field_row *row, cllm_erro
     return spool_fields(p, row, &p->user_fields[index], err);
 }
 
-static cllm_status read_field_rows(cllm__preparing *p, cllm__field_reader *reader, cllm__column id, uint64_t *rows, cllm_error *err) {
+static cllm_status read_field_rows(cllm__preparing *p, cllm__field_reader *reader, cllm__column id, uint64_t *rows,
+                                   cllm_error *err) {
     cllm__row_reader *base = cllm__field_reader_base(reader);
     watch w = watch_begin(p, base);
     for (;;) {
@@ -168,10 +172,12 @@ static cllm_status read_fields(cllm__preparing *p, const char *path, cllm__colum
     CLLM_TRY(cllm__field_reader_open(&reader, path, id, &p->row_options, err));
     cllm_status status = read_field_rows(p, reader, id, &rows, err);
     if (status == CLLM_OK && rows == 0) {
-        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' names no %ss: give a file with one a line", path, cllm__column_name(id));
+        status =
+            cllm__fail(err, CLLM_ERR_DATA, "'%s' names no %ss: give a file with one a line", path, cllm__column_name(id));
     }
     if (status == CLLM_OK) {
-        status = add_source(p, id == CLLM__COLUMN_ITEM ? "items" : "users", path, cllm__field_reader_base(reader), rows, err);
+        status =
+            add_source(p, id == CLLM__COLUMN_ITEM ? "items" : "users", path, cllm__field_reader_base(reader), rows, err);
     }
     cllm__field_reader_close(reader);
     return status;
@@ -179,7 +185,8 @@ static cllm_status read_fields(cllm__preparing *p, const char *path, cllm__colum
 
 /* ---- Interactions and texts ---- */
 
-static cllm_status number_of(cllm__names *names, const char *name, size_t length, const char *what, int32_t *number, cllm_error *err) {
+static cllm_status number_of(cllm__names *names, const char *name, size_t length, const char *what, int32_t *number,
+                             cllm_error *err) {
     size_t index;
     CLLM_TRY(cllm__names_add(names, name, length, &index, err));
     if (index >= INT32_MAX) return cllm__fail(err, CLLM_ERR_DATA, "the input has more than 2^31 %ss: split it", what);
@@ -192,7 +199,8 @@ static cllm_status take_row(cllm__preparing *p, cllm__row_in *in, cllm__split sp
     cllm__prow row = {.rating = in->has_rating ? (float)in->rating : NAN};
     if (only_text) { /* a text makes no user and no item */
         size_t user, item;
-        if (!cllm__names_find(p->users, in->user, in->user_length, &user) || !cllm__names_find(p->items, in->item, in->item_length, &item)) {
+        if (!cllm__names_find(p->users, in->user, in->user_length, &user) ||
+            !cllm__names_find(p->items, in->item, in->item_length, &item)) {
             p->texts_unused++;
             return CLLM_OK;
         }
@@ -214,8 +222,8 @@ static cllm_status take_row(cllm__preparing *p, cllm__row_in *in, cllm__split sp
     return cllm__spool_write(p->row_spool, &row, sizeof row, err);
 }
 
-static cllm_status read_rows(cllm__preparing *p, cllm__row_reader *reader, cllm__split split, bool only_text, uint64_t *rows,
-                             cllm_error *err) {
+static cllm_status read_rows(cllm__preparing *p, cllm__row_reader *reader, cllm__split split, bool only_text,
+                             uint64_t *rows, cllm_error *err) {
     watch w = watch_begin(p, reader);
     for (;;) {
         cllm__row_in row;
@@ -246,8 +254,10 @@ static cllm_status read_rows(cllm__preparing *p, cllm__row_reader *reader, cllm_
 static cllm_status fix_universe(cllm__preparing *p, const char *path, size_t width, cllm_error *err) {
     if (width == SIZE_MAX || p->options->items != NULL) return CLLM_OK;
     if (p->fixed_items != SIZE_MAX && p->fixed_items != width) {
-        return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' has %zu columns where the matrix before has %zu: give matrices of one width, or "
-                          "--items", path, width, p->fixed_items);
+        return cllm__fail(err, CLLM_ERR_MISMATCH,
+                          "'%s' has %zu columns where the matrix before has %zu: give matrices of one width, or "
+                          "--items",
+                          path, width, p->fixed_items);
     }
     if (cllm__names_count(p->users) > 0) return CLLM_OK;
     for (size_t i = 0; i < width; i++) {
@@ -260,7 +270,8 @@ static cllm_status fix_universe(cllm__preparing *p, const char *path, size_t wid
     return CLLM_OK;
 }
 
-static cllm_status read_interactions(cllm__preparing *p, const char *role, const char *path, cllm__split split, cllm_error *err) {
+static cllm_status read_interactions(cllm__preparing *p, const char *role, const char *path, cllm__split split,
+                                     cllm_error *err) {
     cllm__row_reader *reader;
     cllm__row_options options = p->row_options;
     bool only_text = strcmp(role, "texts") == 0;
@@ -274,8 +285,8 @@ static cllm_status read_interactions(cllm__preparing *p, const char *role, const
     cllm_status status = CLLM_OK;
     size_t width = cllm__row_reader_width(reader);
     if (only_text && width != SIZE_MAX) {
-        status = cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' is an .npz file, which has no texts: give TSV or JSON lines of user, item, text",
-                            path);
+        status = cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                            "'%s' is an .npz file, which has no texts: give TSV or JSON lines of user, item, text", path);
     }
     if (status == CLLM_OK && !only_text) status = fix_universe(p, path, width, err);
     if (status == CLLM_OK) status = read_rows(p, reader, split, only_text, &rows, err);

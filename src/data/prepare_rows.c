@@ -12,7 +12,8 @@
 
 static int by_name(const void *a, const void *b, const void *context) {
     const cllm__names *names = context;
-    return strcmp(cllm__names_get(names, (size_t)*(const int32_t *)a), cllm__names_get(names, (size_t)*(const int32_t *)b));
+    return strcmp(cllm__names_get(names, (size_t) * (const int32_t *)a),
+                  cllm__names_get(names, (size_t) * (const int32_t *)b));
 }
 
 /* order[rank] = number, rank[number] = rank. */
@@ -58,8 +59,8 @@ static cllm_status load(cllm__preparing *p, const int32_t *user_rank, const int3
 
 /* ---- Duplicates and texts of their own ---- */
 
-/* By item; of one item interactions before texts, then the later split, the earlier time, the earlier row first: so the last
- * interaction of an item is the one to keep, and the last text. */
+/* By item; of one item interactions before texts, then the later split, the earlier time, the earlier row first: so the
+ * last interaction of an item is the one to keep, and the last text. */
 static int by_item(const void *a, const void *b, const void *context) {
     (void)context;
     const cllm__prow *x = a, *y = b;
@@ -93,7 +94,8 @@ typedef struct attachments {
 } attachments;
 
 /* One user's rows [from, to) become rows [out, …), one for each item, in time order; returns their end. */
-static cllm_status resolve_user(cllm__preparing *p, size_t from, size_t to, size_t *out, attachments *texts, cllm_error *err) {
+static cllm_status resolve_user(cllm__preparing *p, size_t from, size_t to, size_t *out, attachments *texts,
+                                cllm_error *err) {
     size_t begin = *out;
     texts->count = 0;
     cllm__sort(p->rows + from, to - from, sizeof *p->rows, by_item, NULL);
@@ -183,10 +185,12 @@ cllm_status cllm__preparing_filter(cllm__preparing *p, cllm_error *err) {
         else p->with_rating++;
     }
     if (kept == 0) {
-        return cllm__fail(err, CLLM_ERR_DATA, "no interactions are left: %llu rows read, %llu malformed, %llu with items that --items does "
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "no interactions are left: %llu rows read, %llu malformed, %llu with items that --items does "
                           "not have, %llu rated too low, %llu outside the %d-core: check the columns, loosen the filters",
-                          (unsigned long long)p->rows_read, (unsigned long long)p->bad_total, (unsigned long long)p->outside,
-                          (unsigned long long)p->low, (unsigned long long)p->core, p->options->kcore > 1 ? p->options->kcore : 1);
+                          (unsigned long long)p->rows_read, (unsigned long long)p->bad_total,
+                          (unsigned long long)p->outside, (unsigned long long)p->low, (unsigned long long)p->core,
+                          p->options->kcore > 1 ? p->options->kcore : 1);
     }
     return cllm__split_rows(p, err);
 }

@@ -59,7 +59,8 @@ static uint64_t count_words(const char *text, size_t length) {
 }
 
 /* A text that is too much for the pattern (it is no text then) counts as far as it went. */
-static cllm_status count_tokens(cllm__text_writer *writer, const char *text, size_t length, uint64_t *tokens, cllm_error *err) {
+static cllm_status count_tokens(cllm__text_writer *writer, const char *text, size_t length, uint64_t *tokens,
+                                cllm_error *err) {
     size_t begin, end;
     cllm__split_walk_begin(writer->walk, text, length);
     for (;;) {
@@ -70,8 +71,8 @@ static cllm_status count_tokens(cllm__text_writer *writer, const char *text, siz
     }
 }
 
-static cllm_status write_text(cllm__text_writer *writer, cllm__written *written, index_entry entry, const char *text, size_t length,
-                              cllm_error *err) {
+static cllm_status write_text(cllm__text_writer *writer, cllm__written *written, index_entry entry, const char *text,
+                              size_t length, cllm_error *err) {
     entry.start = writer->size;
     CLLM_TRY(cllm__out_write(writer->out, text, length, err));
     CLLM_TRY(cllm__out_write(writer->out, "", 1, err)); /* so that fields can be handed out as C strings */
@@ -98,8 +99,8 @@ static cllm_status read_text(cllm__preparing *p, size_t *length, cllm_error *err
 /* ---- Items and users ---- */
 
 /* Fields of one item or user: to the texts, and those that people look for to the table. */
-static cllm_status write_fields(cllm__preparing *p, cllm__text_writer *writer, cllm__written *written, uint64_t where, index_entry owner,
-                                cllm__out *table, cllm_error *err) {
+static cllm_status write_fields(cllm__preparing *p, cllm__text_writer *writer, cllm__written *written, uint64_t where,
+                                index_entry owner, cllm__out *table, cllm_error *err) {
     int column = CLLM__TEXT_TITLE; /* the next one of the table */
     if (where > 0) CLLM_TRY(cllm__spool_seek(p->texts, where - 1, err));
     while (where > 0) {
@@ -119,7 +120,8 @@ static cllm_status write_fields(cllm__preparing *p, cllm__text_writer *writer, c
 }
 
 /* Rows of the data set → numbers of appearance. */
-static cllm_status invert(const int32_t *row_of_rank, const int32_t *order, size_t ranks, size_t rows, int32_t **numbers, cllm_error *err) {
+static cllm_status invert(const int32_t *row_of_rank, const int32_t *order, size_t ranks, size_t rows, int32_t **numbers,
+                          cllm_error *err) {
     CLLM_TRY(CLLM_NEW(*numbers, rows, err));
     for (size_t r = 0; r < ranks; r++) {
         if (row_of_rank[r] >= 0) (*numbers)[row_of_rank[r]] = order[r];
@@ -127,7 +129,8 @@ static cllm_status invert(const int32_t *row_of_rank, const int32_t *order, size
     return CLLM_OK;
 }
 
-static cllm_status write_table(cllm__preparing *p, cllm__text_writer *writer, cllm__written *written, bool items, cllm_error *err) {
+static cllm_status write_table(cllm__preparing *p, cllm__text_writer *writer, cllm__written *written, bool items,
+                               cllm_error *err) {
     cllm_status status;
     cllm__out *table = NULL;
     int32_t *numbers = NULL;
@@ -179,7 +182,9 @@ static cllm_status write_reviews(cllm__preparing *p, cllm__text_writer *writer, 
         CLLM_TRY(cllm__spool_seek(p->texts, cllm__prow_offset(row), err));
         CLLM_TRY(read_text(p, &length, err));
         if (length == 0) continue;
-        index_entry entry = {.user = p->user_row[row->user], .item = p->item_row[row->item], .kind = CLLM__TEXT_REVIEW,
+        index_entry entry = {.user = p->user_row[row->user],
+                             .item = p->item_row[row->item],
+                             .kind = CLLM__TEXT_REVIEW,
                              .split = (uint8_t)cllm__prow_split(row)};
         CLLM_TRY(write_text(writer, written, entry, p->clean, length, err));
     }
@@ -233,7 +238,12 @@ cllm_status cllm__texts_write_index(cllm__preparing *p, cllm__text_writer *write
     }
     start[n] = writer->size;
     const cllm__tensor tensors[] = {
-        {.name = "start", .dtype = CLLM_ST_U64, .rank = 1, .shape = {n + 1}, .data = start, .bytes = (n + 1) * sizeof *start},
+        {.name = "start",
+         .dtype = CLLM_ST_U64,
+         .rank = 1,
+         .shape = {n + 1},
+         .data = start,
+         .bytes = (n + 1) * sizeof *start},
         {.name = "kind", .dtype = CLLM_ST_U8, .rank = 1, .shape = {n}, .data = kind, .bytes = n * sizeof *kind},
         {.name = "split", .dtype = CLLM_ST_U8, .rank = 1, .shape = {n}, .data = split, .bytes = n * sizeof *split},
         {.name = "user", .dtype = CLLM_ST_I32, .rank = 1, .shape = {n}, .data = user, .bytes = n * sizeof *user},

@@ -33,7 +33,8 @@ static cllm_status number_rows(cllm__preparing *p, cllm__written *written, cllm_
         p->user_row[u] = any ? (int32_t)p->users_kept++ : -1;
     }
     for (size_t v = 0; v < p->n_items; v++) {
-        bool in = p->fixed_items == SIZE_MAX || p->options->only_seen_items ? seen[v] != 0 : (size_t)p->item_order[v] < p->fixed_items;
+        bool in = p->fixed_items == SIZE_MAX || p->options->only_seen_items ? seen[v] != 0
+                                                                            : (size_t)p->item_order[v] < p->fixed_items;
         p->item_row[v] = in ? (int32_t)p->items_kept++ : -1;
         written->cold_items += in && !seen[v];
     }
@@ -118,7 +119,8 @@ static cllm_status spool_rows(cllm__preparing *p, cllm__spool *spool, columns *c
 }
 
 /* The spool's rows are ordered by user, so each split just grows. */
-static cllm_status fill_columns(cllm__preparing *p, cllm__spool *spool, columns *c, const cllm__written *written, cllm_error *err) {
+static cllm_status fill_columns(cllm__preparing *p, cllm__spool *spool, columns *c, const cllm__written *written,
+                                cllm_error *err) {
     size_t at[CLLM__SPLITS] = {0};
     for (int s = 0; s < CLLM__SPLITS; s++) {
         size_t n = (size_t)written->count[s];
@@ -142,24 +144,39 @@ static cllm_status fill_columns(cllm__preparing *p, cllm__spool *spool, columns 
 }
 
 static cllm_status write_columns(cllm__preparing *p, const columns *c, const cllm__written *written, cllm_error *err) {
-    static const char *const names[CLLM__SPLITS][4] = {
-        {"train.start", "train.items", "train.times", "train.ratings"},
-        {"valid.start", "valid.items", "valid.times", "valid.ratings"},
-        {"test.start", "test.items", "test.times", "test.ratings"}};
+    static const char *const names[CLLM__SPLITS][4] = {{"train.start", "train.items", "train.times", "train.ratings"},
+                                                       {"valid.start", "valid.items", "valid.times", "valid.ratings"},
+                                                       {"test.start", "test.items", "test.times", "test.ratings"}};
     cllm__tensor tensors[4 * CLLM__SPLITS];
     size_t n = 0;
     for (int s = 0; s < CLLM__SPLITS; s++) {
         uint64_t count = written->count[s], users = p->users_kept + 1;
-        tensors[n++] = (cllm__tensor){.name = names[s][0], .dtype = CLLM_ST_U64, .rank = 1, .shape = {users}, .data = c->start[s],
+        tensors[n++] = (cllm__tensor){.name = names[s][0],
+                                      .dtype = CLLM_ST_U64,
+                                      .rank = 1,
+                                      .shape = {users},
+                                      .data = c->start[s],
                                       .bytes = (size_t)users * sizeof(uint64_t)};
-        tensors[n++] = (cllm__tensor){.name = names[s][1], .dtype = CLLM_ST_I32, .rank = 1, .shape = {count}, .data = c->items[s],
+        tensors[n++] = (cllm__tensor){.name = names[s][1],
+                                      .dtype = CLLM_ST_I32,
+                                      .rank = 1,
+                                      .shape = {count},
+                                      .data = c->items[s],
                                       .bytes = (size_t)count * sizeof(int32_t)};
         if (c->times[s] != NULL) {
-            tensors[n++] = (cllm__tensor){.name = names[s][2], .dtype = CLLM_ST_I64, .rank = 1, .shape = {count}, .data = c->times[s],
+            tensors[n++] = (cllm__tensor){.name = names[s][2],
+                                          .dtype = CLLM_ST_I64,
+                                          .rank = 1,
+                                          .shape = {count},
+                                          .data = c->times[s],
                                           .bytes = (size_t)count * sizeof(int64_t)};
         }
         if (c->ratings[s] != NULL) {
-            tensors[n++] = (cllm__tensor){.name = names[s][3], .dtype = CLLM_ST_F32, .rank = 1, .shape = {count}, .data = c->ratings[s],
+            tensors[n++] = (cllm__tensor){.name = names[s][3],
+                                          .dtype = CLLM_ST_F32,
+                                          .rank = 1,
+                                          .shape = {count},
+                                          .data = c->ratings[s],
                                           .bytes = (size_t)count * sizeof(float)};
         }
     }

@@ -15,16 +15,17 @@ typedef struct cllm__written {
     uint64_t *history; /* [users kept]: training rows of each user, sorted */
 } cllm__written;
 
-/* texts.utf8, texts.safetensors and items.tsv, users.tsv in two steps: the first needs the rows (which it reorders), the second
- * comes when they are gone. The index of the texts waits in a spool between them. */
+/* texts.utf8, texts.safetensors and items.tsv, users.tsv in two steps: the first needs the rows (which it reorders), the
+ * second comes when they are gone. The index of the texts waits in a spool between them. */
 typedef struct cllm__text_writer cllm__text_writer;
-CLLM_CHECK cllm_status cllm__texts_write(cllm__preparing *p, cllm__text_writer **out, cllm__written *written, cllm_error *err);
+CLLM_CHECK cllm_status cllm__texts_write(cllm__preparing *p, cllm__text_writer **out, cllm__written *written,
+                                         cllm_error *err);
 CLLM_CHECK cllm_status cllm__texts_write_index(cllm__preparing *p, cllm__text_writer *writer, cllm_error *err);
 void cllm__text_writer_free(cllm__text_writer *writer); /* accepts NULL */
 
 /* The summary as JSON: what the data are, and where they came from (the caller puts both). */
-CLLM_CHECK cllm_status cllm__summary_make(const cllm__preparing *p, const cllm__written *written, struct json_object **summary,
-                                          cllm_error *err);
+CLLM_CHECK cllm_status cllm__summary_make(const cllm__preparing *p, const cllm__written *written,
+                                          struct json_object **summary, cllm_error *err);
 CLLM_CHECK cllm_status cllm__summary_source(const cllm__preparing *p, struct json_object **source, cllm_error *err);
 
 /* "folder/name" in the temporary folder (cllm__free). */

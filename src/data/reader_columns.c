@@ -4,24 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One list, cut by NULL into the columns' lists. parent_asin stands before asin: Amazon's 2023 files have both, and the parent
- * is what reviews of one product share. */
+/* One list, cut by NULL into the columns' lists. parent_asin stands before asin: Amazon's 2023 files have both, and the
+ * parent is what reviews of one product share. */
 static const char *const g_names[] = {
-    "user", "user_id", "userId", "uid", "reviewerID", "reviewer_id", "customer_id", "member_id", "visitorid", NULL,
-    "item", "item_id", "itemId", "iid", "parent_asin", "asin", "movie_id", "movieId", "business_id", "product_id", "productId",
-    "book_id", "game_id", "song_id", "recipe_id", NULL,
-    "overall", "rating", "ratings", "stars", "score", "star_rating", NULL,
-    "unixReviewTime", "timestamp", "time", "unix_time", "date", NULL,
-    "reviewText", "review_text", "review", "text", "review_body", "comment", NULL,
-    "title", "movie_title", "product_title", "name", NULL,
-    "brand", "store", "publisher", "manufacturer", "author", NULL,
-    "categories", "category", "genres", "genre", "class", NULL,
-    "description", "desc", NULL,
-    "biography", "bio", "description", "about", "text", NULL,
+    "user",        "user_id",     "userId",   "uid",         "reviewerID",  "reviewer_id",    "customer_id",
+    "member_id",   "visitorid",   NULL,       "item",        "item_id",     "itemId",         "iid",
+    "parent_asin", "asin",        "movie_id", "movieId",     "business_id", "product_id",     "productId",
+    "book_id",     "game_id",     "song_id",  "recipe_id",   NULL,          "overall",        "rating",
+    "ratings",     "stars",       "score",    "star_rating", NULL,          "unixReviewTime", "timestamp",
+    "time",        "unix_time",   "date",     NULL,          "reviewText",  "review_text",    "review",
+    "text",        "review_body", "comment",  NULL,          "title",       "movie_title",    "product_title",
+    "name",        NULL,          "brand",    "store",       "publisher",   "manufacturer",   "author",
+    NULL,          "categories",  "category", "genres",      "genre",       "class",          NULL,
+    "description", "desc",        NULL,       "biography",   "bio",         "description",    "about",
+    "text",        NULL,
 };
 
 const char *cllm__column_name(cllm__column column) {
-    static const char *const names[CLLM__COLUMNS] = {"user", "item", "rating", "time", "text",
+    static const char *const names[CLLM__COLUMNS] = {"user",  "item",  "rating",     "time",        "text",
                                                      "title", "brand", "categories", "description", "biography"};
     return names[column];
 }
@@ -100,8 +100,8 @@ static bool skip(const char **text, const char *end, char c) {
 static bool parse_date(const char *text, size_t length, int64_t *seconds) {
     const char *end = text + length;
     int year, month, day, hour = 0, minute = 0, second = 0;
-    if (!digits(&text, end, 4, &year) || !skip(&text, end, '-') || !digits(&text, end, 2, &month) || !skip(&text, end, '-') ||
-        !digits(&text, end, 2, &day)) {
+    if (!digits(&text, end, 4, &year) || !skip(&text, end, '-') || !digits(&text, end, 2, &month) ||
+        !skip(&text, end, '-') || !digits(&text, end, 2, &day)) {
         return false;
     }
     if (skip(&text, end, 'T') || skip(&text, end, ' ')) {
@@ -113,7 +113,8 @@ static bool parse_date(const char *text, size_t length, int64_t *seconds) {
         (void)skip(&text, end, 'Z');
     }
     static const int last[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (text != end || month < 1 || month > 12 || day < 1 || day > last[month - 1] || hour > 23 || minute > 59 || second > 60) {
+    if (text != end || month < 1 || month > 12 || day < 1 || day > last[month - 1] || hour > 23 || minute > 59 ||
+        second > 60) {
         return false;
     }
     *seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;

@@ -12,7 +12,8 @@ const char *cllm__list_header(const cllm__delimited *table, char *list, size_t s
     list[0] = '\0';
     for (size_t i = 0; i < count && used + 1 < size; i++) {
         char shown[CLLM__SHOWN];
-        int n = snprintf(list + used, size - used, "%s%s", i == 0 ? "" : "', '", cllm__show_value(shown, header[i].text, header[i].length));
+        int n = snprintf(list + used, size - used, "%s%s", i == 0 ? "" : "', '",
+                         cllm__show_value(shown, header[i].text, header[i].length));
         used += n < 0 ? 0 : (size_t)n;
     }
     return list;
@@ -26,8 +27,10 @@ static cllm_status find_named(cllm__row_reader *reader, cllm__column column, siz
         char *end;
         unsigned long number = strtoul(wanted, &end, 10);
         if (*end != '\0' || wanted[0] < '0' || wanted[0] > '9' || number < 1 || number > width) {
-            return cllm__fail(err, CLLM_ERR_USAGE, "%s:1: no header names a column '%s': give --header yes, or the column's number, 1 to "
-                              "%zu", name, wanted, width);
+            return cllm__fail(err, CLLM_ERR_USAGE,
+                              "%s:1: no header names a column '%s': give --header yes, or the column's number, 1 to "
+                              "%zu",
+                              name, wanted, width);
         }
         *found = number - 1;
         return CLLM_OK;
@@ -35,8 +38,8 @@ static cllm_status find_named(cllm__row_reader *reader, cllm__column column, siz
     *found = cllm__delimited_column(reader->table, wanted);
     if (*found == SIZE_MAX) {
         char list[400];
-        return cllm__fail(err, CLLM_ERR_USAGE, "%s:1: no column '%s' (--%s-col) among '%s'", name, wanted, cllm__column_name(column),
-                          cllm__list_header(reader->table, list, sizeof list));
+        return cllm__fail(err, CLLM_ERR_USAGE, "%s:1: no column '%s' (--%s-col) among '%s'", name, wanted,
+                          cllm__column_name(column), cllm__list_header(reader->table, list, sizeof list));
     }
     return CLLM_OK;
 }
@@ -56,29 +59,37 @@ static cllm_status choose_columns(cllm__row_reader *reader, size_t width, cllm_e
     for (int c = 0; c < CLLM__ROW_COLUMNS; c++) {
         reader->columns[c] = SIZE_MAX;
         if (reader->options.columns[c] == NULL) continue;
-        if (reader->options.side_file && (!has_header || cllm__delimited_column(reader->table, reader->options.columns[c]) == SIZE_MAX)) continue;
+        if (reader->options.side_file &&
+            (!has_header || cllm__delimited_column(reader->table, reader->options.columns[c]) == SIZE_MAX))
+            continue;
         CLLM_TRY(find_named(reader, (cllm__column)c, width, &reader->columns[c], err));
         named = true;
     }
     if (!has_header && !named) {
         const cllm__column *places = columns_by_place(reader, width);
         if (places == NULL) {
-            return cllm__fail(err, CLLM_ERR_DATA, "%s:1: %zu column%s with %s between them and no header: %s; give --header yes, "
-                              "--sep, or --user-col and --item-col with their numbers", name, width, width == 1 ? "" : "s", separator,
-                              reader->options.needs_text ? "expected user, item, text" : "expected user, item[, rating[, time]]");
+            return cllm__fail(err, CLLM_ERR_DATA,
+                              "%s:1: %zu column%s with %s between them and no header: %s; give --header yes, "
+                              "--sep, or --user-col and --item-col with their numbers",
+                              name, width, width == 1 ? "" : "s", separator,
+                              reader->options.needs_text ? "expected user, item, text"
+                                                         : "expected user, item[, rating[, time]]");
         }
         for (size_t i = 0; i < width; i++) reader->columns[places[i]] = i;
     }
     for (int c = 0; c < CLLM__ROW_COLUMNS && has_header; c++) {
-        for (const char *const *guess = cllm__column_names((cllm__column)c); *guess != NULL && reader->columns[c] == SIZE_MAX; guess++) {
+        for (const char *const *guess = cllm__column_names((cllm__column)c);
+             *guess != NULL && reader->columns[c] == SIZE_MAX; guess++) {
             reader->columns[c] = cllm__delimited_column(reader->table, *guess);
         }
     }
     for (int c = CLLM__COLUMN_USER; c <= CLLM__COLUMN_ITEM; c++) {
         char list[400];
         if (reader->columns[c] != SIZE_MAX) continue;
-        return cllm__fail(err, CLLM_ERR_DATA, "%s:1: no column for the %s among '%s' (%s between them): name it with --%s-col, or give "
-                          "--sep or --header no", name, cllm__column_name((cllm__column)c), cllm__list_header(reader->table, list, sizeof list),
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "%s:1: no column for the %s among '%s' (%s between them): name it with --%s-col, or give "
+                          "--sep or --header no",
+                          name, cllm__column_name((cllm__column)c), cllm__list_header(reader->table, list, sizeof list),
                           separator, cllm__column_name((cllm__column)c));
     }
     if (reader->options.needs_text && reader->columns[CLLM__COLUMN_TEXT] == SIZE_MAX) {
@@ -100,7 +111,8 @@ static void describe(cllm__row_reader *reader) {
         char shown[CLLM__SHOWN];
         if (header != NULL) {
             const cllm__field *field = &header[reader->columns[c]];
-            used += (size_t)snprintf(text + used, size - used, "%s%s = %s", begin, name, cllm__show_value(shown, field->text, field->length));
+            used += (size_t)snprintf(text + used, size - used, "%s%s = %s", begin, name,
+                                     cllm__show_value(shown, field->text, field->length));
         } else {
             used += (size_t)snprintf(text + used, size - used, "%s%s = column %zu", begin, name, reader->columns[c] + 1);
         }
@@ -133,7 +145,8 @@ cllm_status cllm__row_delimited_open(cllm__row_reader *reader, cllm_error *err) 
     return CLLM_OK;
 }
 
-cllm_status cllm__row_delimited_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+cllm_status cllm__row_delimited_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad,
+                                     cllm_error *err) {
     cllm__field *fields;
     size_t count;
     CLLM_TRY(cllm__delimited_next(reader->table, &fields, &count, err));
@@ -175,8 +188,8 @@ static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Blank-separated lines are columns ("user item rating") where all have the same two to four tokens and some user comes back,
- * else sequences, in which each user has one line. */
+/* Blank-separated lines are columns ("user item rating") where all have the same two to four tokens and some user comes
+ * back, else sequences, in which each user has one line. */
 bool cllm__looks_like_sequences(const char *text, size_t length, bool whole) {
     enum { LINES = 200 };
     const char *first[LINES];
@@ -229,7 +242,8 @@ static char *next_token(char **at) {
     return token;
 }
 
-cllm_status cllm__row_sequence_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+cllm_status cllm__row_sequence_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad,
+                                    cllm_error *err) {
     char *item = reader->token == NULL ? NULL : next_token(&reader->token);
     while (item == NULL) {
         char *line, *user;
@@ -241,7 +255,8 @@ cllm_status cllm__row_sequence_next(cllm__row_reader *reader, cllm__row_in *row,
             return CLLM_OK;
         }
         if (memchr(line, '\0', length) != NULL) {
-            return cllm__row_refuse(reader, CLLM__BAD_LINE, bad, err, "the line holds a NUL byte: give a text file, correct the line");
+            return cllm__row_refuse(reader, CLLM__BAD_LINE, bad, err,
+                                    "the line holds a NUL byte: give a text file, correct the line");
         }
         user = next_token(&line);
         if (user == NULL) continue;
@@ -252,8 +267,10 @@ cllm_status cllm__row_sequence_next(cllm__row_reader *reader, cllm__row_in *row,
         if (item == NULL) {
             char shown[CLLM__SHOWN];
             reader->token = NULL;
-            return cllm__row_refuse(reader, CLLM__BAD_ITEM, bad, err, "the user '%s' has no items: give lines of a user and the items in "
-                                    "time order, another --format", cllm__show_value(shown, user, reader->user_length));
+            return cllm__row_refuse(reader, CLLM__BAD_ITEM, bad, err,
+                                    "the user '%s' has no items: give lines of a user and the items in "
+                                    "time order, another --format",
+                                    cllm__show_value(shown, user, reader->user_length));
         }
     }
     row->user = reader->user;

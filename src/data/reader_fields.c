@@ -17,8 +17,9 @@ struct cllm__field_reader {
 
 /* Which column a kind of text stands in. */
 static cllm__column column_of(cllm__text_kind kind) {
-    static const cllm__column columns[CLLM__TEXT_KINDS] = {CLLM__COLUMN_TEXT, CLLM__COLUMN_TITLE, CLLM__COLUMN_BRAND,
-        CLLM__COLUMN_CATEGORIES, CLLM__COLUMN_DESCRIPTION, CLLM__COLUMN_BIOGRAPHY};
+    static const cllm__column columns[CLLM__TEXT_KINDS] = {CLLM__COLUMN_TEXT,        CLLM__COLUMN_TITLE,
+                                                           CLLM__COLUMN_BRAND,       CLLM__COLUMN_CATEGORIES,
+                                                           CLLM__COLUMN_DESCRIPTION, CLLM__COLUMN_BIOGRAPHY};
     return columns[kind];
 }
 
@@ -47,12 +48,15 @@ static cllm_status choose_columns(cllm__field_reader *reader, cllm_error *err) {
         return CLLM_OK;
     }
     if (wanted != NULL) reader->id_column = cllm__delimited_column(table, wanted);
-    for (const char *const *guess = cllm__column_names(reader->id); *guess != NULL && reader->id_column == SIZE_MAX; guess++) {
+    for (const char *const *guess = cllm__column_names(reader->id); *guess != NULL && reader->id_column == SIZE_MAX;
+         guess++) {
         reader->id_column = cllm__delimited_column(table, *guess);
     }
     if (reader->id_column == SIZE_MAX) {
-        return cllm__fail(err, CLLM_ERR_DATA, "%s:1: no column for the %s among '%s' (%s between them): name it with --%s-col, or give --sep",
-                          file, name, cllm__list_header(table, list, sizeof list), cllm__delimited_separator_name(table), name);
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "%s:1: no column for the %s among '%s' (%s between them): name it with --%s-col, or give --sep",
+                          file, name, cllm__list_header(table, list, sizeof list), cllm__delimited_separator_name(table),
+                          name);
     }
     for (int k = 0; k < CLLM__TEXT_KINDS; k++) {
         if (!has_kind(reader, (cllm__text_kind)k)) continue;
@@ -64,13 +68,15 @@ static cllm_status choose_columns(cllm__field_reader *reader, cllm_error *err) {
     }
     char shown[CLLM__SHOWN];
     size_t size = sizeof reader->base.described;
-    size_t used = (size_t)snprintf(reader->base.described, size, "%s%s between fields: %s = %s",
-                                   reader->base.format == CLLM__FORMAT_RECBOLE ? "RecBole, " : "", cllm__delimited_separator_name(table), name,
-                                   cllm__show_value(shown, header[reader->id_column].text, header[reader->id_column].length));
+    size_t used = (size_t)snprintf(
+        reader->base.described, size, "%s%s between fields: %s = %s",
+        reader->base.format == CLLM__FORMAT_RECBOLE ? "RecBole, " : "", cllm__delimited_separator_name(table), name,
+        cllm__show_value(shown, header[reader->id_column].text, header[reader->id_column].length));
     for (int k = 0; k < CLLM__TEXT_KINDS && used < size; k++) {
         if (reader->columns[k] == SIZE_MAX) continue;
         const cllm__field *field = &header[reader->columns[k]];
-        used += (size_t)snprintf(reader->base.described + used, size - used, ", %s = %s", cllm__column_name(column_of((cllm__text_kind)k)),
+        used += (size_t)snprintf(reader->base.described + used, size - used, ", %s = %s",
+                                 cllm__column_name(column_of((cllm__text_kind)k)),
                                  cllm__show_value(shown, field->text, field->length));
     }
     return CLLM_OK;
@@ -81,7 +87,8 @@ static cllm_status open_table(cllm__field_reader *reader, cllm_error *err) {
     cllm__delimited_options options = reader->base.options.delimited;
     options.names = names;
     options.n_names = cllm__column_all_names(names);
-    if (reader->base.options.columns[reader->id] != NULL) names[options.n_names++] = reader->base.options.columns[reader->id];
+    if (reader->base.options.columns[reader->id] != NULL)
+        names[options.n_names++] = reader->base.options.columns[reader->id];
     if (reader->base.format == CLLM__FORMAT_RECBOLE) {
         if (options.separator == NULL) options.separator = "\t";
         options.header = CLLM_HEADER_YES;
@@ -96,7 +103,8 @@ static cllm_status open_reader(cllm__field_reader *reader, cllm_error *err) {
     CLLM_TRY(cllm__row_side_options(base, err));
     CLLM_TRY(cllm__recognise(base->stream, &base->options.delimited, &base->format, err));
     if (base->format == CLLM__FORMAT_NPZ) {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' is an .npz file, which has no texts: give the %s file as CSV, TSV or JSON lines",
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s' is an .npz file, which has no texts: give the %s file as CSV, TSV or JSON lines",
                           base->path, cllm__column_name(reader->id));
     }
     if (base->format == CLLM__FORMAT_AMAZON) return cllm__row_json_open(base, err);
@@ -104,8 +112,8 @@ static cllm_status open_reader(cllm__field_reader *reader, cllm_error *err) {
     return open_table(reader, err);
 }
 
-cllm_status cllm__field_reader_open(cllm__field_reader **out, const char *path, cllm__column id, const cllm__row_options *options,
-                                    cllm_error *err) {
+cllm_status cllm__field_reader_open(cllm__field_reader **out, const char *path, cllm__column id,
+                                    const cllm__row_options *options, cllm_error *err) {
     cllm__field_reader *reader;
     CLLM_TRY(CLLM_NEW(reader, 1, err));
     reader->base.options = *options;
@@ -149,7 +157,8 @@ static cllm_status join(joiner *j, struct json_object *value, bool *refused, cll
         return CLLM_OK;
     }
     if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++) CLLM_TRY(join(j, json_object_array_get_idx(value, i), refused, err));
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            CLLM_TRY(join(j, json_object_array_get_idx(value, i), refused, err));
         return CLLM_OK;
     }
     const char *text = json_object_get_string(value);
@@ -169,7 +178,8 @@ static cllm_status join(joiner *j, struct json_object *value, bool *refused, cll
     return CLLM_OK;
 }
 
-static cllm_status next_object(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+static cllm_status next_object(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad,
+                               cllm_error *err) {
     CLLM_TRY(cllm__row_json_object(&reader->base, end, bad, err));
     if (*end) return CLLM_OK;
     CLLM_TRY(cllm__row_json_id(&reader->base, reader->id, &row->id, &row->id_length, bad, err));
@@ -177,27 +187,30 @@ static cllm_status next_object(cllm__field_reader *reader, cllm__field_row *row,
         if (!has_kind(reader, (cllm__text_kind)k)) continue;
         cllm__column column = column_of((cllm__text_kind)k);
         struct json_object *value = cllm__json_value(reader->base.object, column, NULL, &reader->keys[column]);
-        joiner j = {.text = &reader->joined[k], .capacity = &reader->capacity[k], .between = k == CLLM__TEXT_CATEGORIES ? ", " : " "};
+        joiner j = {.text = &reader->joined[k],
+                    .capacity = &reader->capacity[k],
+                    .between = k == CLLM__TEXT_CATEGORIES ? ", " : " "};
         bool refused = false;
         CLLM_TRY(join(&j, value, &refused, err));
         if (refused) {
-            return cllm__row_refuse(&reader->base, CLLM__BAD_TEXT, bad, err, "'%s' holds an object instead of text: correct the row",
-                                    reader->keys[column]);
+            return cllm__row_refuse(&reader->base, CLLM__BAD_TEXT, bad, err,
+                                    "'%s' holds an object instead of text: correct the row", reader->keys[column]);
         }
         row->fields[k] = (cllm__field){reader->joined[k], j.used};
     }
     if (strchr(reader->base.described, ':') == NULL) {
         size_t used = strlen(reader->base.described);
         const char *key = reader->base.keys[reader->id];
-        snprintf(reader->base.described + used, sizeof reader->base.described - used, ": %s = %s", cllm__column_name(reader->id),
-                 key == NULL ? reader->base.options.columns[reader->id] : key);
+        snprintf(reader->base.described + used, sizeof reader->base.described - used, ": %s = %s",
+                 cllm__column_name(reader->id), key == NULL ? reader->base.options.columns[reader->id] : key);
     }
     return CLLM_OK;
 }
 
 /* ---- Columns ---- */
 
-static cllm_status next_record(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+static cllm_status next_record(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad,
+                               cllm_error *err) {
     cllm__field *fields;
     size_t count;
     (void)bad;
@@ -209,8 +222,10 @@ static cllm_status next_record(cllm__field_reader *reader, cllm__field_row *row,
     size_t width;
     if (cllm__delimited_header(reader->base.table, &width) == NULL && count > 2) {
         reader->base.failed = true;
-        return cllm__fail(err, CLLM_ERR_DATA, "%s: %zu columns and no header: begin the file with a line that names them, such as "
-                          "#%s<TAB>%s", cllm__row_reader_place(&reader->base), count, cllm__column_name(reader->id),
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "%s: %zu columns and no header: begin the file with a line that names them, such as "
+                          "#%s<TAB>%s",
+                          cllm__row_reader_place(&reader->base), count, cllm__column_name(reader->id),
                           reader->id == CLLM__COLUMN_USER ? "biography" : "title<TAB>brand<TAB>categories<TAB>description");
     }
     row->id = fields[reader->id_column].text;
@@ -221,13 +236,15 @@ static cllm_status next_record(cllm__field_reader *reader, cllm__field_row *row,
     return CLLM_OK;
 }
 
-cllm_status cllm__field_reader_next(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+cllm_status cllm__field_reader_next(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad,
+                                    cllm_error *err) {
     cllm__field_row found = {0};
     *bad = CLLM__BAD_LINE;
     *end = false;
     bool json = reader->base.format == CLLM__FORMAT_AMAZON;
     cllm_status status = json ? next_object(reader, &found, end, bad, err) : next_record(reader, &found, end, bad, err);
-    if (status == CLLM_OK && !*end) status = cllm__row_check_id(&reader->base, found.id, found.id_length, reader->id, bad, err);
+    if (status == CLLM_OK && !*end)
+        status = cllm__row_check_id(&reader->base, found.id, found.id_length, reader->id, bad, err);
     if (status != CLLM_OK) {
         if (status != CLLM_ERR_DATA || cllm__stream_failed(reader->base.stream)) reader->base.failed = true;
         return status;

@@ -1,5 +1,5 @@
-/* Item and user files: an id and its texts, row by row. Amazon's metadata (JSON lines or Python literals), CSV, TSV, RecBole's
- * .item and .user. */
+/* Item and user files: an id and its texts, row by row. Amazon's metadata (JSON lines or Python literals), CSV, TSV,
+ * RecBole's .item and .user. */
 #ifndef CLLM_DATA_READER_FIELDS_H
 #define CLLM_DATA_READER_FIELDS_H
 
@@ -20,8 +20,8 @@ CLLM_CHECK cllm_status cllm__field_reader_open(cllm__field_reader **out, const c
                                                const cllm__row_options *options, cllm_error *err);
 void cllm__field_reader_close(cllm__field_reader *reader); /* accepts NULL */
 /* The rest as with cllm__row_reader. */
-CLLM_CHECK cllm_status cllm__field_reader_next(cllm__field_reader *reader, cllm__field_row *row, bool *end, cllm__bad_row *bad,
-                                               cllm_error *err);
+CLLM_CHECK cllm_status cllm__field_reader_next(cllm__field_reader *reader, cllm__field_row *row, bool *end,
+                                               cllm__bad_row *bad, cllm_error *err);
 /* The reader's common part, for format, compression, place, position and failure. */
 cllm__row_reader *cllm__field_reader_base(cllm__field_reader *reader);
 

@@ -81,11 +81,12 @@ CLLM_CHECK cllm_status cllm__row_npz_next(cllm__row_reader *reader, cllm__row_in
 
 /* The value of the first of the names that the object has, `cached` remembering it; `wanted` (may be NULL) is the only one
  * looked for. NULL for none and for JSON's null. */
-struct json_object *cllm__json_value(struct json_object *object, cllm__column column, const char *wanted, const char **cached);
+struct json_object *cllm__json_value(struct json_object *object, cllm__column column, const char *wanted,
+                                     const char **cached);
 
-/* What CLLM__FORMAT_AUTO takes the stream for; files that nobody can read here (Parquet, pickle, HDF5, a JSON array, an empty
- * file) are refused with what to do about them. */
-CLLM_CHECK cllm_status cllm__recognise(cllm__stream *stream, const cllm__delimited_options *delimited, cllm__row_format *format,
-                                       cllm_error *err);
+/* What CLLM__FORMAT_AUTO takes the stream for; files that nobody can read here (Parquet, pickle, HDF5, a JSON array, an
+ * empty file) are refused with what to do about them. */
+CLLM_CHECK cllm_status cllm__recognise(cllm__stream *stream, const cllm__delimited_options *delimited,
+                                       cllm__row_format *format, cllm_error *err);
 
 #endif

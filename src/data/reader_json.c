@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 #include "data/reader_internal.h"
 
-struct json_object *cllm__json_value(struct json_object *object, cllm__column column, const char *wanted, const char **cached) {
+struct json_object *cllm__json_value(struct json_object *object, cllm__column column, const char *wanted,
+                                     const char **cached) {
     struct json_object *value = NULL;
     if (wanted != NULL) return json_object_object_get_ex(object, wanted, &value) ? value : NULL;
     if (*cached != NULL && json_object_object_get_ex(object, *cached, &value)) return value;
@@ -49,12 +50,13 @@ static void describe(cllm__row_reader *reader) {
 /* The key that was asked for, NULL for the usual ones. */
 static const char *wanted_key(const cllm__row_reader *reader, cllm__column column) {
     const char *wanted = reader->options.columns[column];
-    if (wanted != NULL && reader->options.side_file && !json_object_object_get_ex(reader->object, wanted, NULL)) return NULL;
+    if (wanted != NULL && reader->options.side_file && !json_object_object_get_ex(reader->object, wanted, NULL))
+        return NULL;
     return wanted;
 }
 
-cllm_status cllm__row_json_id(cllm__row_reader *reader, cllm__column column, const char **id, size_t *length, cllm__bad_row *bad,
-                              cllm_error *err) {
+cllm_status cllm__row_json_id(cllm__row_reader *reader, cllm__column column, const char **id, size_t *length,
+                              cllm__bad_row *bad, cllm_error *err) {
     cllm__bad_row reason = column == CLLM__COLUMN_USER ? CLLM__BAD_USER : CLLM__BAD_ITEM;
     const char *wanted = wanted_key(reader, column), *name = cllm__column_name(column);
     struct json_object *value = cllm__json_value(reader->object, column, wanted, &reader->keys[column]);
@@ -62,29 +64,34 @@ cllm_status cllm__row_json_id(cllm__row_reader *reader, cllm__column column, con
     case json_type_string:
     case json_type_int:
         *id = json_object_get_string(value);
-        *length = (size_t)(value == NULL ? 0 : json_object_is_type(value, json_type_string) ? json_object_get_string_len(value)
-                                                                                             : (int)strlen(*id));
+        *length = (size_t)(value == NULL                                  ? 0
+                           : json_object_is_type(value, json_type_string) ? json_object_get_string_len(value)
+                                                                          : (int)strlen(*id));
         return CLLM_OK;
     case json_type_null:
         if (wanted != NULL) {
-            return cllm__row_refuse(reader, reason, bad, err, "the row has no '%s', which is to name the %s: correct it", wanted, name);
+            return cllm__row_refuse(reader, reason, bad, err, "the row has no '%s', which is to name the %s: correct it",
+                                    wanted, name);
         }
-        return cllm__row_refuse(reader, reason, bad, err, "the row has no %s under any of the usual keys (%s, %s, …): correct it, name "
-                                "the key with --%s-col", name, cllm__column_names(column)[0], cllm__column_names(column)[1], name);
+        return cllm__row_refuse(reader, reason, bad, err,
+                                "the row has no %s under any of the usual keys (%s, %s, …): correct it, name "
+                                "the key with --%s-col",
+                                name, cllm__column_names(column)[0], cllm__column_names(column)[1], name);
     default:
-        return cllm__row_refuse(reader, reason, bad, err, "the %s is %s instead of a string: correct the row, name another key with "
-                                "--%s-col", name, json_type_to_name(json_object_get_type(value)), name);
+        return cllm__row_refuse(reader, reason, bad, err,
+                                "the %s is %s instead of a string: correct the row, name another key with "
+                                "--%s-col",
+                                name, json_type_to_name(json_object_get_type(value)), name);
     }
 }
 
 /* A number, or text that holds one, goes through `set`. */
-typedef cllm_status set_value(cllm__row_reader *reader, cllm__row_in *row, const char *text, size_t length, cllm__bad_row *bad,
-                              cllm_error *err);
+typedef cllm_status set_value(cllm__row_reader *reader, cllm__row_in *row, const char *text, size_t length,
+                              cllm__bad_row *bad, cllm_error *err);
 
 static cllm_status read_scalar(cllm__row_reader *reader, cllm__row_in *row, cllm__column column, set_value *set,
                                cllm__bad_row *bad, cllm_error *err) {
-    struct json_object *value =
-        cllm__json_value(reader->object, column, wanted_key(reader, column), &reader->keys[column]);
+    struct json_object *value = cllm__json_value(reader->object, column, wanted_key(reader, column), &reader->keys[column]);
     if (value == NULL) return CLLM_OK;
     const char *text = json_object_get_string(value);
     if (text == NULL) return cllm__fail_nomem(err);
@@ -96,12 +103,15 @@ static cllm_status read_text(cllm__row_reader *reader, cllm__row_in *row, cllm__
                                                  &reader->keys[CLLM__COLUMN_TEXT]);
     if (value == NULL) return CLLM_OK;
     if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array)) {
-        return cllm__row_refuse(reader, CLLM__BAD_TEXT, bad, err, "the text is %s instead of a string: correct the row, name another key "
-                                "with --text-col", json_type_to_name(json_object_get_type(value)));
+        return cllm__row_refuse(reader, CLLM__BAD_TEXT, bad, err,
+                                "the text is %s instead of a string: correct the row, name another key "
+                                "with --text-col",
+                                json_type_to_name(json_object_get_type(value)));
     }
     const char *text = json_object_get_string(value);
     if (text == NULL) return cllm__fail_nomem(err);
-    row->text_length = json_object_is_type(value, json_type_string) ? (size_t)json_object_get_string_len(value) : strlen(text);
+    row->text_length =
+        json_object_is_type(value, json_type_string) ? (size_t)json_object_get_string_len(value) : strlen(text);
     CLLM_TRY(CLLM_GROW(reader->text, reader->text_capacity, row->text_length + 1, err));
     memcpy(reader->text, text, row->text_length + 1);
     row->text = reader->text;
@@ -123,13 +133,15 @@ cllm_status cllm__row_json_object(cllm__row_reader *reader, bool *end, cllm__bad
     cllm_error why = {0};
     cllm_status status = cllm__record_parse(reader->parser, CLLM_RECORD_AUTO, line, length, &reader->object, &why);
     if (status == CLLM_ERR_DATA) {
-        return cllm__row_refuse(reader, CLLM__BAD_LINE, bad, err, "not a JSON object or Python dict: %s: correct the row", why.message);
+        return cllm__row_refuse(reader, CLLM__BAD_LINE, bad, err, "not a JSON object or Python dict: %s: correct the row",
+                                why.message);
     }
     if (status != CLLM_OK && err != NULL) *err = why;
     return status;
 }
 
-cllm_status cllm__row_json_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+cllm_status cllm__row_json_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad,
+                                cllm_error *err) {
     CLLM_TRY(cllm__row_json_object(reader, end, bad, err));
     if (*end) return CLLM_OK;
     CLLM_TRY(cllm__row_json_id(reader, CLLM__COLUMN_USER, &row->user, &row->user_length, bad, err));

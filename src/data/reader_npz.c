@@ -17,9 +17,10 @@ static cllm_status choose_naming(cllm__row_reader *reader, cllm_error *err) {
     }
     if (all_known) return CLLM_OK;
     if (matrix->columns != cllm__names_count(items)) {
-        return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' has %zu columns, and --items names %zu items, none of them '%s': give an item file "
-                          "with one line a column, or with the columns' numbers as ids", reader->path, matrix->columns,
-                          cllm__names_count(items), reader->item_number);
+        return cllm__fail(err, CLLM_ERR_MISMATCH,
+                          "'%s' has %zu columns, and --items names %zu items, none of them '%s': give an item file "
+                          "with one line a column, or with the columns' numbers as ids",
+                          reader->path, matrix->columns, cllm__names_count(items), reader->item_number);
     }
     reader->by_position = true;
     return CLLM_OK;
@@ -36,15 +37,17 @@ cllm_status cllm__row_npz_open(cllm__row_reader *reader, cllm_error *err) {
     const cllm__csr *matrix = &reader->matrix;
     /* A matrix of ones says that something happened; other values are ratings. */
     for (int64_t i = 0; i < matrix->indptr[matrix->rows] && !reader->valued; i++) reader->valued = matrix->data[i] != 1.0f;
-    snprintf(reader->described, sizeof reader->described, "scipy CSR matrix, %zu × %zu, %s%s", matrix->rows, matrix->columns,
-             reader->valued ? "with ratings" : "ones", reader->by_position ? ", columns are lines of the item file" : "");
+    snprintf(reader->described, sizeof reader->described, "scipy CSR matrix, %zu × %zu, %s%s", matrix->rows,
+             matrix->columns, reader->valued ? "with ratings" : "ones",
+             reader->by_position ? ", columns are lines of the item file" : "");
     return CLLM_OK;
 }
 
 cllm_status cllm__row_npz_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm_error *err) {
     (void)err;
     const cllm__csr *matrix = &reader->matrix;
-    while (reader->matrix_row < matrix->rows && reader->matrix_at == matrix->indptr[reader->matrix_row + 1]) reader->matrix_row++;
+    while (reader->matrix_row < matrix->rows && reader->matrix_at == matrix->indptr[reader->matrix_row + 1])
+        reader->matrix_row++;
     if (reader->matrix_row == matrix->rows) {
         *end = true;
         return CLLM_OK;

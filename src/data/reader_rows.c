@@ -30,7 +30,8 @@ cllm_status cllm__row_refuse(cllm__row_reader *reader, cllm__bad_row reason, cll
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     *bad = reason;
-    return cllm__fail(err, CLLM_ERR_DATA, "%s: %s, or tolerate such rows with --max-bad-rows", cllm__row_reader_place(reader), message);
+    return cllm__fail(err, CLLM_ERR_DATA, "%s: %s, or tolerate such rows with --max-bad-rows",
+                      cllm__row_reader_place(reader), message);
 }
 
 cllm_status cllm__row_set_rating(cllm__row_reader *reader, cllm__row_in *row, const char *text, size_t length,
@@ -38,8 +39,10 @@ cllm_status cllm__row_set_rating(cllm__row_reader *reader, cllm__row_in *row, co
     if (length == 0) return CLLM_OK;
     char shown[CLLM__SHOWN];
     if (!cllm__parse_number(text, length, &row->rating) || row->rating > 1e30 || row->rating < -1e30) {
-        return cllm__row_refuse(reader, CLLM__BAD_RATING, bad, err, "the rating '%s' is not a finite number: correct the row, name "
-                                "another column with --rating-col", cllm__show_value(shown, text, length));
+        return cllm__row_refuse(reader, CLLM__BAD_RATING, bad, err,
+                                "the rating '%s' is not a finite number: correct the row, name "
+                                "another column with --rating-col",
+                                cllm__show_value(shown, text, length));
     }
     row->has_rating = true;
     return CLLM_OK;
@@ -50,7 +53,8 @@ cllm_status cllm__row_set_time(cllm__row_reader *reader, cllm__row_in *row, cons
     if (length == 0) return CLLM_OK;
     char shown[CLLM__SHOWN];
     if (!cllm__parse_time(text, length, &row->time)) {
-        return cllm__row_refuse(reader, CLLM__BAD_TIME, bad, err, "the time '%s' is neither a number of seconds since 1970 nor a date "
+        return cllm__row_refuse(reader, CLLM__BAD_TIME, bad, err,
+                                "the time '%s' is neither a number of seconds since 1970 nor a date "
                                 "such as 2018-06-17 09:30:00: correct the row, name another column with --time-col",
                                 cllm__show_value(shown, text, length));
     }
@@ -81,7 +85,8 @@ cllm_status cllm__recognise(cllm__stream *stream, const cllm__delimited_options 
     CLLM_TRY(cllm__stream_peek(stream, SAMPLE, &text, &length, err));
     bool whole = length < SAMPLE;
     size_t first = 0;
-    while (first < length && (text[first] == ' ' || text[first] == '\t' || text[first] == '\r' || text[first] == '\n')) first++;
+    while (first < length && (text[first] == ' ' || text[first] == '\t' || text[first] == '\r' || text[first] == '\n'))
+        first++;
     if (first == length && whole) return cllm__fail(err, CLLM_ERR_DATA, "'%s' is empty: give a file with rows", name);
     static const struct {
         const char *magic, *what, *fix;
@@ -114,11 +119,13 @@ cllm_status cllm__recognise(cllm__stream *stream, const cllm__delimited_options 
         size_t next = 1;
         while (next < length && strchr(" \t\r\n", text[next]) != NULL && text[next] != '\0') next++;
         if (next < length && text[next] == '{') {
-            return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s' is one JSON array: write one object a line: jq -c '.[]' FILE", name);
+            return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                              "'%s' is one JSON array: write one object a line: jq -c '.[]' FILE", name);
         }
     }
     if (is_recbole(text, length)) *format = CLLM__FORMAT_RECBOLE;
-    else if (delimited->separator == NULL && delimited->header != CLLM_HEADER_YES && cllm__looks_like_sequences(text, length, whole)) {
+    else if (delimited->separator == NULL && delimited->header != CLLM_HEADER_YES &&
+             cllm__looks_like_sequences(text, length, whole)) {
         *format = CLLM__FORMAT_SEQUENCE;
     } else {
         *format = CLLM__FORMAT_DELIMITED;
@@ -163,7 +170,8 @@ static cllm_status open_reader(cllm__row_reader *reader, cllm_error *err) {
     }
 }
 
-cllm_status cllm__row_reader_open(cllm__row_reader **out, const char *path, const cllm__row_options *options, cllm_error *err) {
+cllm_status cllm__row_reader_open(cllm__row_reader **out, const char *path, const cllm__row_options *options,
+                                  cllm_error *err) {
     cllm__row_reader *reader;
     CLLM_TRY(CLLM_NEW(reader, 1, err));
     reader->options = *options;
@@ -219,8 +227,10 @@ cllm_status cllm__row_check_id(cllm__row_reader *reader, const char *id, size_t 
                                 cllm__show_value(shown, id, length));
     }
     if (length > CLLM__ID_LIMIT) {
-        return cllm__row_refuse(reader, reason, bad, err, "the %s '%s' has %zu bytes, more than the %d that an id may have: name "
-                                "another column with --%s-col", name, cllm__show_value(shown, id, length), length, CLLM__ID_LIMIT, name);
+        return cllm__row_refuse(reader, reason, bad, err,
+                                "the %s '%s' has %zu bytes, more than the %d that an id may have: name "
+                                "another column with --%s-col",
+                                name, cllm__show_value(shown, id, length), length, CLLM__ID_LIMIT, name);
     }
     return CLLM_OK;
 }
@@ -234,19 +244,24 @@ static cllm_status read_row(cllm__row_reader *reader, cllm__row_in *row, bool *e
     }
 }
 
-cllm_status cllm__row_reader_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad, cllm_error *err) {
+cllm_status cllm__row_reader_next(cllm__row_reader *reader, cllm__row_in *row, bool *end, cllm__bad_row *bad,
+                                  cllm_error *err) {
     cllm__row_in found = {0};
     *bad = CLLM__BAD_LINE;
     *end = false;
     cllm_status status = read_row(reader, &found, end, bad, err);
-    if (status == CLLM_OK && !*end) status = cllm__row_check_id(reader, found.user, found.user_length, CLLM__COLUMN_USER, bad, err);
-    if (status == CLLM_OK && !*end) status = cllm__row_check_id(reader, found.item, found.item_length, CLLM__COLUMN_ITEM, bad, err);
+    if (status == CLLM_OK && !*end)
+        status = cllm__row_check_id(reader, found.user, found.user_length, CLLM__COLUMN_USER, bad, err);
+    if (status == CLLM_OK && !*end)
+        status = cllm__row_check_id(reader, found.item, found.item_length, CLLM__COLUMN_ITEM, bad, err);
     if (status == CLLM_OK && !*end && reader->options.needs_rating && !found.has_rating) {
-        status = cllm__row_refuse(reader, CLLM__BAD_RATING, bad, err, "the row has no rating, which --min-rating needs: correct it, name "
+        status = cllm__row_refuse(reader, CLLM__BAD_RATING, bad, err,
+                                  "the row has no rating, which --min-rating needs: correct it, name "
                                   "the column with --rating-col, leave --min-rating out");
     }
     if (status != CLLM_OK) {
-        if (status != CLLM_ERR_DATA || (reader->stream != NULL && cllm__stream_failed(reader->stream))) reader->failed = true;
+        if (status != CLLM_ERR_DATA || (reader->stream != NULL && cllm__stream_failed(reader->stream)))
+            reader->failed = true;
         return status;
     }
     if (!*end) *row = found;
@@ -263,7 +278,8 @@ const char *cllm__row_reader_place(cllm__row_reader *reader) {
     else if (reader->table != NULL) line = cllm__delimited_line_number(reader->table);
     else line = cllm__stream_line_number(reader->stream);
     const char *name = reader->stream == NULL ? reader->path : cllm__stream_name(reader->stream);
-    snprintf(reader->place, sizeof reader->place, reader->format == CLLM__FORMAT_NPZ ? "%.480s, row %llu" : "%.480s:%llu", name, line);
+    snprintf(reader->place, sizeof reader->place, reader->format == CLLM__FORMAT_NPZ ? "%.480s, row %llu" : "%.480s:%llu",
+             name, line);
     return reader->place;
 }
 

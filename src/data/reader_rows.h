@@ -40,11 +40,11 @@ enum { CLLM__ID_LIMIT = 1024 };
 typedef struct cllm__row_options {
     cllm__row_format format;
     cllm__encoding encoding;
-    cllm__delimited_options delimited; /* separator, quote, header */
+    cllm__delimited_options delimited;  /* separator, quote, header */
     const char *columns[CLLM__COLUMNS]; /* NULL: the usual names */
     bool needs_rating, needs_text;
-    /* The options were given for another file: format and header are by content, the separator counts only where the first line
-     * has it, and columns that are not there go back to the usual names. (Always so for items and users.) */
+    /* The options were given for another file: format and header are by content, the separator counts only where the first
+     * line has it, and columns that are not there go back to the usual names. (Always so for items and users.) */
     bool side_file;
     /* npz: the universe that columns are numbered in, or NULL. */
     const cllm__names *items;

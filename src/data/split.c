@@ -10,7 +10,8 @@
 /* ---- Per user ---- */
 
 /* The indices of a user's kept rows, in their order. */
-static cllm_status kept_rows(const cllm__preparing *p, size_t user, size_t **list, size_t *capacity, size_t *count, cllm_error *err) {
+static cllm_status kept_rows(const cllm__preparing *p, size_t user, size_t **list, size_t *capacity, size_t *count,
+                             cllm_error *err) {
     size_t n = 0;
     for (uint64_t i = p->user_start[user]; i < p->user_start[user + 1]; i++) {
         if (cllm__prow_fate(&p->rows[i]) != CLLM__KEPT) continue;
@@ -66,8 +67,8 @@ static uint64_t count_between(const cllm__preparing *p, int64_t from, int64_t to
     return count;
 }
 
-/* The earliest moment m with at most `limit` rows in [m, end), by bisection: a few dozen passes instead of a second array of all
- * times. Where even the last moment before `end` holds more, that moment. */
+/* The earliest moment m with at most `limit` rows in [m, end), by bisection: a few dozen passes instead of a second array
+ * of all times. Where even the last moment before `end` holds more, that moment. */
 static int64_t moment_before(const cllm__preparing *p, int64_t first, int64_t last, int64_t end, uint64_t limit) {
     int64_t low = first, high = last + 1; /* high always satisfies the limit */
     while (low < high) {
@@ -90,8 +91,10 @@ static cllm_status split_time(cllm__preparing *p, cllm_error *err) {
         if (time > last) last = time;
     }
     if (none > 0) {
-        return cllm__fail(err, CLLM_ERR_DATA, "--split time needs the time of every row, and %llu of %llu have none: name the column with "
-                          "--time-col, or take --split ratio or loo", (unsigned long long)none, (unsigned long long)n);
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "--split time needs the time of every row, and %llu of %llu have none: name the column with "
+                          "--time-col, or take --split ratio or loo",
+                          (unsigned long long)none, (unsigned long long)n);
     }
     int64_t test = moment_before(p, first, last, INT64_MAX, n / 10);
     int64_t before = INT64_MIN; /* the last moment before test */
@@ -101,8 +104,10 @@ static cllm_status split_time(cllm__preparing *p, cllm_error *err) {
     }
     int64_t valid = before == INT64_MIN ? test : moment_before(p, first, before, test, n / 10);
     if (valid <= first) {
-        return cllm__fail(err, CLLM_ERR_DATA, "the %llu rows have too few different times for --split time to leave any for training: take "
-                          "--split ratio or loo", (unsigned long long)n);
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "the %llu rows have too few different times for --split time to leave any for training: take "
+                          "--split ratio or loo",
+                          (unsigned long long)n);
     }
     for (size_t i = 0; i < p->count; i++) {
         int64_t time = cllm__prow_time(&p->rows[i]);
@@ -117,7 +122,8 @@ cllm_status cllm__split_rows(cllm__preparing *p, cllm_error *err) {
     case CLLM_SPLIT_TIME: return split_time(p, err);
     case CLLM_SPLIT_RATIO:
         if (p->with_time > 0) {
-            cllm__log(p->host, CLLM_LOG_INFO, "note: the rows have times, and a random split lets the model learn from what happened after "
+            cllm__log(p->host, CLLM_LOG_INFO,
+                      "note: the rows have times, and a random split lets the model learn from what happened after "
                       "a test row; --split time or --split loo measures without that leak");
         }
         return split_users(p, err);

@@ -63,7 +63,8 @@ static void add_history(builder *summary, const cllm__preparing *p, const cllm__
 }
 
 static void add_kinds(builder *summary, const cllm__written *w) {
-    static const char *const names[CLLM__TEXT_KINDS] = {"reviews", "titles", "brands", "categories", "descriptions", "biographies"};
+    static const char *const names[CLLM__TEXT_KINDS] = {"reviews",    "titles",       "brands",
+                                                        "categories", "descriptions", "biographies"};
     builder b = begin();
     for (int k = 0; k < CLLM__TEXT_KINDS; k++) add_count(&b, names[k], w->kinds[k]);
     add_object(summary, "texts_by_kind", &b);
@@ -84,7 +85,8 @@ static void add_dropped(builder *summary, const cllm__preparing *p) {
     add_object(summary, "bad_rows", &bad);
 }
 
-cllm_status cllm__summary_make(const cllm__preparing *p, const cllm__written *w, struct json_object **summary, cllm_error *err) {
+cllm_status cllm__summary_make(const cllm__preparing *p, const cllm__written *w, struct json_object **summary,
+                               cllm_error *err) {
     static const char *const rules[] = {"ratio", "loo", "time", "files"};
     const cllm_prepare_options *options = p->options;
     builder b = begin(), html = begin();

@@ -96,7 +96,8 @@ static inline void refuse(const cllm_prepare_options *options, cllm_status statu
     cllm_error err = {0};
     cllm__remove_tree(options->output == NULL ? at("data") : options->output);
     cllm_status got = cllm__prepare(options, NULL, &err);
-    if (got != status || strstr(err.message, words) == NULL) fail_msg("%d instead of %d: '%s' instead of '%s'", got, status, err.message, words);
+    if (got != status || strstr(err.message, words) == NULL)
+        fail_msg("%d instead of %d: '%s' instead of '%s'", got, status, err.message, words);
     assert_int_equal(err.status, status);
     if (options->output != NULL) assert_false(cllm__path_exists(options->output));
 }
@@ -132,7 +133,8 @@ static inline const char *row_text(const cllm__dataset *d, cllm__split split, co
     assert_true(cllm__dataset_find_user(d, user, &u));
     const cllm__interactions *m = cllm__dataset_interactions(d, split);
     for (size_t i = 0; i < cllm__row_count(m, u); i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "", cllm__dataset_item_id(d, (size_t)cllm__row(m, u)[i]));
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "",
+                                 cllm__dataset_item_id(d, (size_t)cllm__row(m, u)[i]));
     }
     return text;
 }
@@ -148,7 +150,8 @@ static inline size_t count_files(const char *prefix) {
     size_t count = 0;
     DIR *folder = opendir(scratch);
     assert_non_null(folder);
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
     closedir(folder);
     return count;
 }
@@ -166,8 +169,8 @@ static inline void assert_same_file(const char *a, const char *b) {
 
 /* All of two data sets but where they came from. */
 static inline void assert_same_data(const char *a, const char *b) {
-    static const char *const names[] = {"dataset.json", "interactions.safetensors", "users.tsv", "items.tsv", "texts.utf8",
-                                        "texts.safetensors", "dropped.tsv"};
+    static const char *const names[] = {"dataset.json", "interactions.safetensors", "users.tsv",  "items.tsv",
+                                        "texts.utf8",   "texts.safetensors",        "dropped.tsv"};
     for (size_t i = 0; i < CLLM_LEN(names); i++) {
         char x[300], y[300];
         snprintf(x, sizeof x, "%s/%s", at(a), names[i]);

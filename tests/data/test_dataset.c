@@ -11,7 +11,9 @@
 /* A small data set with everything in it, in "good". */
 static int make_good(void **state) {
     if (make_scratch(state) != 0) return -1;
-    const char *input = put("rows.csv", "user,item,rating,time,text\nu,a,5,1,one\nu,b,4,2,two\nu,c,5,3,three\nv,a,5,1,four\nv,b,1,2,five\nw\\,a,1,9,six\n");
+    const char *input = put(
+        "rows.csv",
+        "user,item,rating,time,text\nu,a,5,1,one\nu,b,4,2,two\nu,c,5,3,three\nv,a,5,1,four\nv,b,1,2,five\nw\\,a,1,9,six\n");
     cllm_prepare_options options = from(&input);
     options.output = at("good");
     options.items = put("items.csv", "item,title,brand\na,A,X\nb,B,Y\nc,C,Z\nd,D,\n");
@@ -37,8 +39,8 @@ static void put_in(const char *folder, const char *name, const char *data, size_
 
 /* A copy of "good" as "bad". */
 static void copy_good(void) {
-    static const char *const names[] = {"dataset.json", "source.json", "interactions.safetensors", "users.tsv", "items.tsv", "texts.utf8",
-                                        "texts.safetensors", "dropped.tsv"};
+    static const char *const names[] = {"dataset.json", "source.json", "interactions.safetensors", "users.tsv",
+                                        "items.tsv",    "texts.utf8",  "texts.safetensors",        "dropped.tsv"};
     cllm_error err;
     cllm__remove_tree(at("bad"));
     assert_int_equal(cllm__make_folders(at("bad"), &err), CLLM_OK);
@@ -77,7 +79,8 @@ static void refuse_bad(cllm_status status, const char *words) {
     cllm__dataset *d = NULL;
     cllm_error err = {0};
     cllm_status got = cllm__dataset_open(&d, at("bad"), false, &err);
-    if (got != status || strstr(err.message, words) == NULL) fail_msg("%d '%s' instead of %d '%s'", got, err.message, status, words);
+    if (got != status || strstr(err.message, words) == NULL)
+        fail_msg("%d '%s' instead of %d '%s'", got, err.message, status, words);
     assert_null(d);
 }
 
@@ -177,7 +180,8 @@ static void test_damaged(void **state) {
         refuse_bad(CLLM_ERR_DATA, name);
         seal();
         cllm__dataset *d;
-        assert_int_not_equal(f == CLLM__FILE_TEXTS ? CLLM_ERR_DATA : cllm__dataset_open(&d, at("bad"), false, &err), CLLM_OK);
+        assert_int_not_equal(f == CLLM__FILE_TEXTS ? CLLM_ERR_DATA : cllm__dataset_open(&d, at("bad"), false, &err),
+                             CLLM_OK);
     }
 }
 
@@ -222,7 +226,8 @@ static void test_manifest(void **state) {
         char text[8192];
         const char *place = strstr(good, changes[i].from);
         if (place == NULL) fail_msg("no %s", changes[i].from);
-        int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(place - good), good, changes[i].to, place + strlen(changes[i].from));
+        int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(place - good), good, changes[i].to,
+                         place + strlen(changes[i].from));
         refuse_manifest(text, (size_t)n, changes[i].status, changes[i].words);
     }
     refuse_manifest("[]", 2, CLLM_ERR_DATA, "is no data set manifest");
@@ -386,7 +391,8 @@ static void test_random_damage(void **state) {
         size_t size;
         cllm_error err = {0};
         assert_int_equal(cllm__read_file(in("good", name), SIZE_MAX, &data, &size, &err), CLLM_OK);
-        for (uint64_t n = 1 + cllm__rng_below(&rng, 4); n > 0; n--) data[cllm__rng_below(&rng, size)] = (char)cllm__rng_u32(&rng);
+        for (uint64_t n = 1 + cllm__rng_below(&rng, 4); n > 0; n--)
+            data[cllm__rng_below(&rng, size)] = (char)cllm__rng_u32(&rng);
         replace_bad(name, data, size);
         cllm__free(data);
         seal();
@@ -430,9 +436,9 @@ static void test_escape(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),           cmocka_unit_test(test_missing),       cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_manifest),       cmocka_unit_test(test_sealed_tensors), cmocka_unit_test(test_sealed_tables),
-        cmocka_unit_test(test_sealed_texts),   cmocka_unit_test(test_random_damage), cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_good),         cmocka_unit_test(test_missing),        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_manifest),     cmocka_unit_test(test_sealed_tensors), cmocka_unit_test(test_sealed_tables),
+        cmocka_unit_test(test_sealed_texts), cmocka_unit_test(test_random_damage),  cmocka_unit_test(test_escape),
     };
     return cmocka_run_group_tests(tests, make_good, drop_scratch);
 }

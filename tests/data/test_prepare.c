@@ -14,14 +14,19 @@ static void count_in(const cllm__dataset *d, size_t users, size_t items, size_t 
 }
 
 /* The text of a kind and its owners, NULL if there is none. */
-static const char *find_text(const cllm__dataset *d, cllm__text_kind kind, const char *user, const char *item, cllm__split *split) {
+static const char *find_text(const cllm__dataset *d, cllm__text_kind kind, const char *user, const char *item,
+                             cllm__split *split) {
     static char copy[512];
     const char *found = NULL;
     for (size_t i = 0; i < cllm__dataset_texts(d); i++) {
         cllm__text text = cllm__dataset_text(d, i);
         if (text.kind != kind) continue;
-        if (user == NULL ? text.user != -1 : text.user < 0 || strcmp(cllm__dataset_user_id(d, (size_t)text.user), user) != 0) continue;
-        if (item == NULL ? text.item != -1 : text.item < 0 || strcmp(cllm__dataset_item_id(d, (size_t)text.item), item) != 0) continue;
+        if (user == NULL ? text.user != -1
+                         : text.user < 0 || strcmp(cllm__dataset_user_id(d, (size_t)text.user), user) != 0)
+            continue;
+        if (item == NULL ? text.item != -1
+                         : text.item < 0 || strcmp(cllm__dataset_item_id(d, (size_t)text.item), item) != 0)
+            continue;
         assert_null(found); /* one of each */
         assert_int_equal(text.text[text.length], '\0');
         snprintf(copy, sizeof copy, "%.*s", (int)text.length, text.text);
@@ -128,7 +133,8 @@ static const char *dropped(const cllm__dataset *d, const char *user) {
 static void test_dropped(void **state) {
     (void)state;
     /* a, b × x, y are the 2-core; z is too rare, user c too poor, two rows are rated too low. */
-    static const char rows[] = "user,item,rating\nb,x,5\nb,y,4\na,y,5\na,x,4\na,z,5\nc,x,5\nb,w,1\nd,w,2\nd\\e,x,5\nA,x,1\n";
+    static const char rows[] =
+        "user,item,rating\nb,x,5\nb,y,4\na,y,5\na,x,4\na,z,5\nc,x,5\nb,w,1\nd,w,2\nd\\e,x,5\nA,x,1\n";
     cllm__dataset *d = make_from(rows, (cllm_prepare_options){.has_min_rating = true, .min_rating = 4, .kcore = 2});
     count_in(d, 2, 2, 4, 0, 0);
     assert_string_equal(dropped(d, "a"), "z+ ");
@@ -146,7 +152,8 @@ static void test_dropped(void **state) {
     char *text = malloc(200000);
     size_t used = (size_t)sprintf(text, "user,item,rating\nkeep,me,5\n");
     for (int u = 0; u < 300; u++) {
-        for (int i = 0; i < u % 7; i++) used += (size_t)sprintf(text + used, "user-%d,item\\%d,%d\n", u * 37 % 300, i, i % 2);
+        for (int i = 0; i < u % 7; i++)
+            used += (size_t)sprintf(text + used, "user-%d,item\\%d,%d\n", u * 37 % 300, i, i % 2);
     }
     d = make_from(text, (cllm_prepare_options){.has_min_rating = true, .min_rating = 2});
     free(text);
@@ -169,7 +176,7 @@ static void test_universe(void **state) {
     char *summary;
     cllm__dataset *d = make(&options, &summary);
     size_t item;
-    count_in(d, 2, 3, 3, 0, 0); /* w had nothing else */
+    count_in(d, 2, 3, 3, 0, 0);                          /* w had nothing else */
     assert_true(cllm__dataset_find_item(d, "2", &item)); /* never bought, but there */
     assert_string_equal(cllm__dataset_item_field(d, item, CLLM__TEXT_TITLE), "Never bought");
     assert_true(cllm__dataset_find_item(d, "0", &item));
@@ -194,7 +201,8 @@ static void test_universe(void **state) {
     cllm__dataset_close(d);
 
     input = put("input", "u\tnot\nv\tthere\n");
-    refuse(&options, CLLM_ERR_DATA, "no interactions are left: 2 rows read, 0 malformed, 2 with items that --items does not have");
+    refuse(&options, CLLM_ERR_DATA,
+           "no interactions are left: 2 rows read, 0 malformed, 2 with items that --items does not have");
 }
 
 static void test_fields(void **state) {
@@ -235,7 +243,8 @@ static void test_fields(void **state) {
 /* What is said about the interactions does not spoil the other files. */
 static void test_side_files(void **state) {
     (void)state;
-    cllm_prepare_options options = {.separator = "^", .quote = '\'', .header = -1, .format = "delimited", .user_column = "2", .item_column = "1"};
+    cllm_prepare_options options = {
+        .separator = "^", .quote = '\'', .header = -1, .format = "delimited", .user_column = "2", .item_column = "1"};
     options.items = put("items", "#item\ttitle\na\tA's\nb\tB\n");
     options.users = put("users", "{\"user\": \"u\", \"bio\": \"me\"}\n");
     options.texts = put("texts", "user,item,text\nu,a,\"one, two\"\n");
@@ -259,8 +268,9 @@ static void test_side_files(void **state) {
 
 static void test_strange_ids(void **state) {
     (void)state;
-    static const char *const users[] = {"#user", "tab\\there", "\\", "\\\\t", "new\nline", "\"quoted\"", "\xF0\x9F\x8C\xB2", "trailing ",
-                                        "\r", "a,b", "0", "00"};
+    static const char *const users[] = {
+        "#user",     "tab\\there", "\\",  "\\\\t", "new\nline", "\"quoted\"", "\xF0\x9F\x8C\xB2",
+        "trailing ", "\r",         "a,b", "0",     "00"};
     char text[2048] = "user,item\n";
     size_t used = strlen(text);
     for (size_t i = 0; i < CLLM_LEN(users); i++) {
@@ -284,7 +294,8 @@ static void test_strange_ids(void **state) {
 /* All of it dropped but one pair: escapes in dropped.tsv. */
 static void test_strange_dropped(void **state) {
     (void)state;
-    cllm__dataset *d = make_from("user,item,rating\nk,k,5\n\"t\tt\",\"n\nn\",1\n\"b\\t\",\"s\\\",1\n", (cllm_prepare_options){.has_min_rating = true, .min_rating = 2});
+    cllm__dataset *d = make_from("user,item,rating\nk,k,5\n\"t\tt\",\"n\nn\",1\n\"b\\t\",\"s\\\",1\n",
+                                 (cllm_prepare_options){.has_min_rating = true, .min_rating = 2});
     assert_string_equal(dropped(d, "t\tt"), "n\nn- ");
     assert_string_equal(dropped(d, "b\\t"), "s\\- ");
     assert_string_equal(dropped(d, "t\\tt"), "");
@@ -293,8 +304,10 @@ static void test_strange_dropped(void **state) {
 
 static void test_texts_cleaned(void **state) {
     (void)state;
-    cllm__dataset *d = make_from("{\"user\":\"u\",\"item\":\"a\",\"text\":\"  \\t \"}\n{\"user\":\"u\",\"item\":\"b\",\"text\":\"\\n x\\u0000y &nbsp;\\n\"}\n"
-                                 "{\"user\":\"u\",\"item\":\"c\",\"text\":\"<p></p>\"}\n", (cllm_prepare_options){0});
+    cllm__dataset *d = make_from("{\"user\":\"u\",\"item\":\"a\",\"text\":\"  \\t "
+                                 "\"}\n{\"user\":\"u\",\"item\":\"b\",\"text\":\"\\n x\\u0000y &nbsp;\\n\"}\n"
+                                 "{\"user\":\"u\",\"item\":\"c\",\"text\":\"<p></p>\"}\n",
+                                 (cllm_prepare_options){0});
     assert_int_equal(cllm__dataset_texts(d), 1);
     cllm__text text = cllm__dataset_text(d, 0);
     assert_int_equal(text.length, 6);
@@ -475,7 +488,8 @@ static int64_t number(struct json_object *object, const char *path) {
 
 static void test_summary(void **state) {
     (void)state;
-    const char *input = put("input", "user,item,rating,text\nu,a,5,two words\nu,b,4,\nu,c,4,\"it's a <b>test</b>, isn't it?\"\nu,d,1,bad\nv,a,5,\nv,,5,\nw,a,x,\nv,b,4,\n");
+    const char *input = put("input", "user,item,rating,text\nu,a,5,two words\nu,b,4,\nu,c,4,\"it's a <b>test</b>, isn't "
+                                     "it?\"\nu,d,1,bad\nv,a,5,\nv,,5,\nw,a,x,\nv,b,4,\n");
     cllm_prepare_options options = from(&input);
     options.has_min_rating = true;
     options.min_rating = 4;
@@ -488,12 +502,29 @@ static void test_summary(void **state) {
     static const struct {
         const char *path;
         int64_t value;
-    } expected[] = {
-        {"users", 2}, {"items", 3}, {"interactions", 5}, {"train", 3}, {"valid", 1}, {"test", 1}, {"texts", 2}, {"words", 7},
-        {"tokens", 11}, /* two | words, and it|'s| a| test|,| isn|'t| it|? */
-        {"texts_by_kind.reviews", 2}, {"texts_by_kind.titles", 0}, {"history.min", 1}, {"history.max", 2}, {"history.median", 1},
-        {"dropped.rating", 1}, {"dropped.core", 0}, {"dropped.bad_rows", 2}, {"dropped.items", 1}, {"bad_rows.item", 1},
-        {"bad_rows.rating", 1}, {"html.reviews", 1}, {"short_users", 1}, {"kcore", 0}};
+    } expected[] = {{"users", 2},
+                    {"items", 3},
+                    {"interactions", 5},
+                    {"train", 3},
+                    {"valid", 1},
+                    {"test", 1},
+                    {"texts", 2},
+                    {"words", 7},
+                    {"tokens", 11}, /* two | words, and it|'s| a| test|,| isn|'t| it|? */
+                    {"texts_by_kind.reviews", 2},
+                    {"texts_by_kind.titles", 0},
+                    {"history.min", 1},
+                    {"history.max", 2},
+                    {"history.median", 1},
+                    {"dropped.rating", 1},
+                    {"dropped.core", 0},
+                    {"dropped.bad_rows", 2},
+                    {"dropped.items", 1},
+                    {"bad_rows.item", 1},
+                    {"bad_rows.rating", 1},
+                    {"html.reviews", 1},
+                    {"short_users", 1},
+                    {"kcore", 0}};
     for (size_t i = 0; i < CLLM_LEN(expected); i++) {
         if (number(object, expected[i].path) != expected[i].value) {
             fail_msg("%s is %lld", expected[i].path, (long long)number(object, expected[i].path));
@@ -530,8 +561,10 @@ static void test_smallest(void **state) {
     d = make_from("u\ti\nv\ti\nw\ti\n", plain);
     count_in(d, 3, 1, 3, 0, 0);
     cllm__dataset_close(d);
-    refuse_text("u\ti\nv\ti\n", (cllm_prepare_options){.kcore = 2}, CLLM_ERR_DATA, "2 outside the 2-core: check the columns, loosen the filters");
-    refuse_text("u\ti\t3\n", (cllm_prepare_options){.has_min_rating = true, .min_rating = 4}, CLLM_ERR_DATA, "1 rated too low");
+    refuse_text("u\ti\nv\ti\n", (cllm_prepare_options){.kcore = 2}, CLLM_ERR_DATA,
+                "2 outside the 2-core: check the columns, loosen the filters");
+    refuse_text("u\ti\t3\n", (cllm_prepare_options){.has_min_rating = true, .min_rating = 4}, CLLM_ERR_DATA,
+                "1 rated too low");
     refuse_text("user,item\n", plain, CLLM_ERR_DATA, "has no rows");
     refuse_text("user,item\n,\n", (cllm_prepare_options){.max_bad_rows = 5}, CLLM_ERR_DATA, "1 rows read, 1 malformed");
     refuse_text("", plain, CLLM_ERR_DATA, "is empty");
@@ -625,12 +658,13 @@ static void test_usage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_amazon),       cmocka_unit_test(test_without_times), cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_dropped),      cmocka_unit_test(test_universe),      cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_side_files),   cmocka_unit_test(test_strange_ids),  cmocka_unit_test(test_strange_dropped), cmocka_unit_test(test_texts_cleaned),
-        cmocka_unit_test(test_inputs),       cmocka_unit_test(test_npz_equals_tsv), cmocka_unit_test(test_recbole),
-        cmocka_unit_test(test_numbering),    cmocka_unit_test(test_summary),       cmocka_unit_test(test_smallest),
-        cmocka_unit_test(test_bad_rows),     cmocka_unit_test(test_quotes),        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_amazon),        cmocka_unit_test(test_without_times), cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_dropped),       cmocka_unit_test(test_universe),      cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_side_files),    cmocka_unit_test(test_strange_ids),   cmocka_unit_test(test_strange_dropped),
+        cmocka_unit_test(test_texts_cleaned), cmocka_unit_test(test_inputs),        cmocka_unit_test(test_npz_equals_tsv),
+        cmocka_unit_test(test_recbole),       cmocka_unit_test(test_numbering),     cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_smallest),      cmocka_unit_test(test_bad_rows),      cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

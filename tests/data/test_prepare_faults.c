@@ -1,4 +1,5 @@
-/* Whatever fails, and wherever: an error that says so, no half-written folder, nothing left behind, the old data set intact. */
+/* Whatever fails, and wherever: an error that says so, no half-written folder, nothing left behind, the old data set
+ * intact. */
 #include <errno.h>
 
 #include "prepare_test.h"
@@ -10,12 +11,15 @@ static cllm_prepare_options everything(void) {
     static char rows[4096];
     size_t used = (size_t)sprintf(rows, "user,item,rating,time,text\n");
     for (int u = 0; u < 6; u++) {
-        for (int i = 0; i < 5; i++) used += (size_t)sprintf(rows + used, "u%d,i%d,%d,%d,words &amp; words %d\n", u, (u + i) % 7, 1 + (u + i) % 5, u * 9 + i, i);
+        for (int i = 0; i < 5; i++)
+            used += (size_t)sprintf(rows + used, "u%d,i%d,%d,%d,words &amp; words %d\n", u, (u + i) % 7, 1 + (u + i) % 5,
+                                    u * 9 + i, i);
     }
     g_inputs[0] = put("rows.csv", rows);
     cllm_prepare_options options = from(g_inputs);
     options.output = at("result/data"); /* the parent is made as well */
-    options.items = put("items.tsv", "#item\ttitle\tbrand\ni0\tzero\tb\ni1\tone\t\ni2\ttwo\t\ni3\tthree\t\ni4\tfour\t\ni5\tfive\t\ni6\tsix\t\nx\tcold\t\n");
+    options.items = put("items.tsv", "#item\ttitle\tbrand\ni0\tzero\tb\ni1\tone\t\ni2\ttwo\t\ni3\tthree\t\ni4\tfour\t\ni5\t"
+                                     "five\t\ni6\tsix\t\nx\tcold\t\n");
     options.users = put("users.tsv", "#user\tbio\nu1\tsomeone\n");
     options.texts = put("texts.tsv", "user\titem\ttext\nu1\ti1\tanother text\n");
     options.has_min_rating = true;
@@ -33,7 +37,8 @@ static size_t entries(const char *folder) {
     size_t count = 0;
     DIR *d = opendir(folder);
     if (d == NULL) return 0;
-    for (struct dirent *entry; (entry = readdir(d)) != NULL;) count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    for (struct dirent *entry; (entry = readdir(d)) != NULL;)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
     closedir(d);
     return count;
 }
@@ -59,9 +64,9 @@ static void test_io(void **state) {
         const char *words;
         size_t at_least;
     } cases[] = {
-        {CLLM_IO_OPEN_READ, EACCES, "Permission denied", 4}, {CLLM_IO_READ, EIO, "Input/output error", 4},
+        {CLLM_IO_OPEN_READ, EACCES, "Permission denied", 4},  {CLLM_IO_READ, EIO, "Input/output error", 4},
         {CLLM_IO_CREATE, EROFS, "Read-only file system", 10}, {CLLM_IO_WRITE, ENOSPC, "No space left on device", 8},
-        {CLLM_IO_FSYNC, EIO, "Input/output error", 8}, {CLLM_IO_RENAME, ENOSPC, "No space left on device", 8},
+        {CLLM_IO_FSYNC, EIO, "Input/output error", 8},        {CLLM_IO_RENAME, ENOSPC, "No space left on device", 8},
         {CLLM_IO_MKDIR, EACCES, "Permission denied", 1},
     };
     cllm_prepare_options options = everything();
@@ -193,7 +198,8 @@ static void report(void *user, const cllm_progress *progress) {
     reports *r = user;
     r->count++;
     r->final += progress->final;
-    if (progress->final) snprintf(r->phases + strlen(r->phases), sizeof r->phases - strlen(r->phases), "%s;", progress->phase);
+    if (progress->final)
+        snprintf(r->phases + strlen(r->phases), sizeof r->phases - strlen(r->phases), "%s;", progress->phase);
 }
 
 static void test_progress(void **state) {

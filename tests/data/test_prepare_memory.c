@@ -1,8 +1,8 @@
 /*
- * Preparing streams: peak resident memory stays below 300 MB + 32 bytes an interaction however large the texts are. This makes a
- * review file of CLLM_TEST_MB megabytes (default 150; docs/PERFORMANCE.md has the figures for 2 GB), prepares it in a process of
- * its own and asks the system for that process's peak. For the small default the bound is tightened to 64 MB + 32 bytes, far
- * below the size of the file, so that holding the texts would fail it.
+ * Preparing streams: peak resident memory stays below 300 MB + 32 bytes an interaction however large the texts are. This
+ * makes a review file of CLLM_TEST_MB megabytes (default 150; docs/PERFORMANCE.md has the figures for 2 GB), prepares it in
+ * a process of its own and asks the system for that process's peak. For the small default the bound is tightened to 64 MB +
+ * 32 bytes, far below the size of the file, so that holding the texts would fail it.
  */
 #define _DEFAULT_SOURCE
 #include <setjmp.h>
@@ -37,9 +37,12 @@ static uint64_t generate(const char *path, uint64_t bytes) {
     static const char syllables[] = "balodirumesa";
     while ((uint64_t)ftello(file) < bytes) {
         uint64_t user = rows / 10;
-        fprintf(file, "{\"reviewerID\": \"A%013llX\", \"asin\": \"B%09llu\", \"overall\": %d.0, \"unixReviewTime\": %llu, \"reviewText\": \"",
-                (unsigned long long)(user * 2654435761u), (unsigned long long)(rows % 10 * 997 + cllm__rng_below(&rng, 997)),
-                1 + (int)cllm__rng_below(&rng, 5), 1000000000ull + cllm__rng_below(&rng, 400000000));
+        fprintf(file,
+                "{\"reviewerID\": \"A%013llX\", \"asin\": \"B%09llu\", \"overall\": %d.0, \"unixReviewTime\": %llu, "
+                "\"reviewText\": \"",
+                (unsigned long long)(user * 2654435761u),
+                (unsigned long long)(rows % 10 * 997 + cllm__rng_below(&rng, 997)), 1 + (int)cllm__rng_below(&rng, 5),
+                1000000000ull + cllm__rng_below(&rng, 400000000));
         for (uint64_t words = 60 + cllm__rng_below(&rng, 120); words > 0; words--) {
             uint32_t bits = cllm__rng_u32(&rng);
             for (unsigned n = 1 + bits % 3; n > 0; n--) {
@@ -83,10 +86,12 @@ static void test_peak(void **state) {
     cllm__remove_tree(folder);
     assert_true(WIFEXITED(code));
     assert_int_equal(WEXITSTATUS(code), 0);
-    uint64_t peak = (uint64_t)usage.ru_maxrss * 1024, base = megabytes >= 1000 ? 300000000 : 64000000, bound = base + 32 * rows;
-    printf("%llu MB, %llu rows: peak %.1f MB, bound %.1f MB; %.1f s of CPU time\n", (unsigned long long)megabytes, (unsigned long long)rows,
-           (double)peak / 1e6, (double)bound / 1e6,
-           (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec + 1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
+    uint64_t peak = (uint64_t)usage.ru_maxrss * 1024, base = megabytes >= 1000 ? 300000000 : 64000000,
+             bound = base + 32 * rows;
+    printf("%llu MB, %llu rows: peak %.1f MB, bound %.1f MB; %.1f s of CPU time\n", (unsigned long long)megabytes,
+           (unsigned long long)rows, (double)peak / 1e6, (double)bound / 1e6,
+           (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+               1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
     assert_true(peak <= bound);
 }
 

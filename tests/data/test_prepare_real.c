@@ -133,7 +133,7 @@ static void test_yelp(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_musical), cmocka_unit_test(test_gift_cards), cmocka_unit_test(test_beauty),
-                                       cmocka_unit_test(test_yelp)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_musical), cmocka_unit_test(test_gift_cards),
+                                       cmocka_unit_test(test_beauty), cmocka_unit_test(test_yelp)};
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

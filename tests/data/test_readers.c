@@ -70,8 +70,9 @@ static const char *rows_of(const char *path, const cllm__row_options *options) {
         char rating[32] = "", time[32] = "";
         if (row.has_rating) snprintf(rating, sizeof rating, "%g", row.rating);
         if (row.has_time) snprintf(time, sizeof time, "%lld", (long long)row.time);
-        used += (size_t)snprintf(all + used, sizeof all - used, "%.*s|%.*s|%s|%s|%.*s\n", (int)row.user_length, row.user, (int)row.item_length,
-                                 row.item, rating, time, (int)row.text_length, row.text_length > 0 ? row.text : "");
+        used += (size_t)snprintf(all + used, sizeof all - used, "%.*s|%.*s|%s|%s|%.*s\n", (int)row.user_length, row.user,
+                                 (int)row.item_length, row.item, rating, time, (int)row.text_length,
+                                 row.text_length > 0 ? row.text : "");
     }
     cllm__row_reader_close(reader);
     return all;
@@ -82,24 +83,32 @@ static void test_samples(void **state) {
     static const struct {
         const char *file, *rows, *described;
     } cases[] = {
-        {"amazon2014.json", "U1|P1|5|1393545600|Sturdy lamp &amp; a warm light.\nU2|P1|1|1363392000|Broke<br />in a week.\nReturned it.\n"
-                            "U1|P2|4|1377648000|\n", "Amazon 2014 JSON lines: user = reviewerID, item = asin"},
-        {"amazon2018.json", "U1|P1|5|1529193600|A fine scarf.\nU1|P2|4|1529280000|\n", "Amazon 2018 JSON lines: user = reviewerID, item = asin"},
+        {"amazon2014.json",
+         "U1|P1|5|1393545600|Sturdy lamp &amp; a warm light.\nU2|P1|1|1363392000|Broke<br />in a week.\nReturned it.\n"
+         "U1|P2|4|1377648000|\n",
+         "Amazon 2014 JSON lines: user = reviewerID, item = asin"},
+        {"amazon2018.json", "U1|P1|5|1529193600|A fine scarf.\nU1|P2|4|1529280000|\n",
+         "Amazon 2018 JSON lines: user = reviewerID, item = asin"},
         {"amazon2023.jsonl", "U1|P1|5|1588687728|Smells of pine \xF0\x9F\x8C\xB2\nU2|P1|2|1588687728|Meh\n",
          "Amazon 2023 JSON lines: user = user_id, item = parent_asin"},
-        {"yelp.json", "U1|B1|4|1457481662|Good soup\nU2|B1|2|1457568000|Cold soup\n", "Yelp JSON lines: user = user_id, item = business_id"},
+        {"yelp.json", "U1|B1|4|1457481662|Good soup\nU2|B1|2|1457568000|Cold soup\n",
+         "Yelp JSON lines: user = user_id, item = business_id"},
         {"python.txt", "U1|0007|3|1400000000|It's fine\n", "Amazon 2014 Python literals: user = reviewerID, item = asin"},
         {"named.csv", "U1|P1|5|1000|A \"good\" one,\nreally\nU2|P1|||plain\n",
          "a comma between fields: user = userId, item = itemId, rating = stars, time = timestamp, text = text"},
-        {"named.tsv", "U1|P1|5||said \"yes\nU1|P2|4.5||\n", "a tab between fields: user = user_id, item = item_id, rating = rating, text = review"},
+        {"named.tsv", "U1|P1|5||said \"yes\nU1|P2|4.5||\n",
+         "a tab between fields: user = user_id, item = item_id, rating = rating, text = review"},
         {"pipe.psv", "U1|P1||10|\nU2|P2||20|\n", "a vertical bar between fields: user = user, item = item, time = time"},
-        {"semicolon.txt", "u1|i1|||\nu1|i2|||\nu2|i1|||\n", "a semicolon between fields, no header: user = column 1, item = column 2"},
+        {"semicolon.txt", "u1|i1|||\nu1|i2|||\nu2|i1|||\n",
+         "a semicolon between fields, no header: user = column 1, item = column 2"},
         {"four.tsv", "196|242|3|881250949|\n186|302|3|891717742|\n",
          "a tab between fields, no header: user = column 1, item = column 2, rating = column 3, time = column 4"},
         {"shop.inter", "U1|P1|4|100|nice thing\nU2|P2|3|200|\n",
-         "RecBole, a tab between fields: user = user_id:token, item = item_id:token, rating = rating:float, time = timestamp:float, text = "
+         "RecBole, a tab between fields: user = user_id:token, item = item_id:token, rating = rating:float, time = "
+         "timestamp:float, text = "
          "review:token_seq"},
-        {"sequences.txt", "U1|P1|||\nU1|P2|||\nU1|P3|||\nU1|P2|||\nU2|P4|||\n", "sequences: a user, then the items in time order"},
+        {"sequences.txt", "U1|P1|||\nU1|P2|||\nU1|P3|||\nU1|P2|||\nU2|P4|||\n",
+         "sequences: a user, then the items in time order"},
     };
     for (size_t i = 0; i < CLLM_LEN(cases); i++) {
         char path[512];
@@ -144,12 +153,14 @@ static void test_told(void **state) {
     assert_string_equal(rows_of(SAMPLES "blanks.txt", &options), "U1|P1|3||\nU1|P2|4||\nU2|P1|5||\n");
     options = plain();
     options.format = CLLM__FORMAT_SEQUENCE;
-    assert_string_equal(rows_of(SAMPLES "blanks.txt", &options), "U1|P1|||\nU1|3|||\nU1|P2|||\nU1|4|||\nU2|P1|||\nU2|5|||\n");
+    assert_string_equal(rows_of(SAMPLES "blanks.txt", &options),
+                        "U1|P1|||\nU1|3|||\nU1|P2|||\nU1|4|||\nU2|P1|||\nU2|5|||\n");
 
     options = plain(); /* a key of JSON by name */
     options.columns[CLLM__COLUMN_ITEM] = "asin";
     options.columns[CLLM__COLUMN_TEXT] = "title";
-    assert_string_equal(rows_of(SAMPLES "amazon2023.jsonl", &options), "U1|CHILD1|5|1588687728|Not the text\nU2|CHILD2|2|1588687728|t\n");
+    assert_string_equal(rows_of(SAMPLES "amazon2023.jsonl", &options),
+                        "U1|CHILD1|5|1588687728|Not the text\nU2|CHILD2|2|1588687728|t\n");
 
     options = plain();
     options.needs_text = true;
@@ -248,19 +259,25 @@ static void test_fields(void **state) {
     (void)state;
     assert_string_equal(fields_of(SAMPLES "meta2014.txt", CLLM__COLUMN_ITEM),
                         "P1|Desk lamp \xE2\x80\x93 brass|O'Hara|Home, Light, Office|Brass &amp; glass.|\nP2|||Wear||\n");
-    assert_string_equal(fields_of(SAMPLES "meta2018.json", CLLM__COLUMN_ITEM), "P1|Wool scarf|Nord|Wear, Scarves|Warm. Soft.|\n");
-    assert_string_equal(fields_of(SAMPLES "meta2023.jsonl", CLLM__COLUMN_ITEM), "P1|Pine candle|Forest Co|Home, Candles|Burns long|\n");
-    assert_string_equal(fields_of(SAMPLES "shop.item", CLLM__COLUMN_ITEM), "P1|The Lamp||Home Light||\nP2|A Scarf||Wear||\n");
+    assert_string_equal(fields_of(SAMPLES "meta2018.json", CLLM__COLUMN_ITEM),
+                        "P1|Wool scarf|Nord|Wear, Scarves|Warm. Soft.|\n");
+    assert_string_equal(fields_of(SAMPLES "meta2023.jsonl", CLLM__COLUMN_ITEM),
+                        "P1|Pine candle|Forest Co|Home, Candles|Burns long|\n");
+    assert_string_equal(fields_of(SAMPLES "shop.item", CLLM__COLUMN_ITEM),
+                        "P1|The Lamp||Home Light||\nP2|A Scarf||Wear||\n");
     assert_string_equal(fields_of(SAMPLES "items.tsv", CLLM__COLUMN_ITEM),
                         "0|A lone \" quote|Acme|Tools, Saws||\n1|||Tools||\n2|Never bought|Acme|||\n");
     assert_string_equal(fields_of(SAMPLES "titles.tsv", CLLM__COLUMN_ITEM), "P1|Just a title||||\nP2|Another||||\n");
     assert_string_equal(fields_of(SAMPLES "shop.user", CLLM__COLUMN_USER), "U1|||||Likes lamps.\nU2|||||\n");
 
     assert_non_null(strstr(fields_of(put("a\tb\tc\n", 6), CLLM__COLUMN_ITEM), "test-readers"));
-    assert_non_null(strstr(fields_of(g_file, CLLM__COLUMN_ITEM), ":1: 3 columns and no header: begin the file with a line that names them"));
-    assert_non_null(strstr(fields_of(put("#sku\ttitle\nx\ty\n", 15), CLLM__COLUMN_ITEM), "no column for the item among 'sku', 'title'"));
+    assert_non_null(strstr(fields_of(g_file, CLLM__COLUMN_ITEM),
+                           ":1: 3 columns and no header: begin the file with a line that names them"));
+    assert_non_null(strstr(fields_of(put("#sku\ttitle\nx\ty\n", 15), CLLM__COLUMN_ITEM),
+                           "no column for the item among 'sku', 'title'"));
     const char object[] = "{\"asin\": \"a\", \"title\": {\"en\": \"x\"}}\n{\"asin\": \"b\"}\n";
-    assert_non_null(strstr(fields_of(put(object, sizeof object - 1), CLLM__COLUMN_ITEM), ":1: 'title' holds an object instead of text"));
+    assert_non_null(strstr(fields_of(put(object, sizeof object - 1), CLLM__COLUMN_ITEM),
+                           ":1: 'title' holds an object instead of text"));
     assert_non_null(strstr(fields_of(g_file, CLLM__COLUMN_ITEM), "\nb|||||\n"));
     const float ones[] = {1, 1, 1};
     put_matrix(g_file, ones);
@@ -373,11 +390,14 @@ static void test_goes_on(void **state) {
     (void)state;
     cllm__row_options options = plain();
     static const char csv[] = "user,item,rating\na,b,1\na,,2\nc,d,x\n\"e\"e,f,3\ng\xff,h,1\ni,j\nk,l,4\n";
-    assert_string_equal(rows_of(put(csv, sizeof csv - 1), &options), "a|b|1||\n!item\n!rating\n!line\n!line\n!line\nk|l|4||\n");
-    static const char json[] = "{\"user\":\"a\",\"item\":\"b\"}\n{\n{\"user\":\"a\"}\n{\"user\":5,\"item\":7,\"timestamp\":\"12\"}\n";
+    assert_string_equal(rows_of(put(csv, sizeof csv - 1), &options),
+                        "a|b|1||\n!item\n!rating\n!line\n!line\n!line\nk|l|4||\n");
+    static const char json[] =
+        "{\"user\":\"a\",\"item\":\"b\"}\n{\n{\"user\":\"a\"}\n{\"user\":5,\"item\":7,\"timestamp\":\"12\"}\n";
     assert_string_equal(rows_of(put(json, sizeof json - 1), &options), "a|b|||\n!line\n!item\n5|7||12|\n");
     static const char lines[] = "u1 a b c d e\nu2\nu3 f\n";
-    assert_string_equal(rows_of(put(lines, sizeof lines - 1), &options), "u1|a|||\nu1|b|||\nu1|c|||\nu1|d|||\nu1|e|||\n!item\nu3|f|||\n");
+    assert_string_equal(rows_of(put(lines, sizeof lines - 1), &options),
+                        "u1|a|||\nu1|b|||\nu1|c|||\nu1|d|||\nu1|e|||\n!item\nu3|f|||\n");
     /* Truncated compression is no row: reading ends. */
     static const char gzip[] = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
     const char *result = rows_of(put(gzip, sizeof gzip - 1), &options);
@@ -391,12 +411,28 @@ static void test_times(void **state) {
         bool good;
         int64_t seconds;
     } cases[] = {
-        {"0", true, 0}, {"-86400", true, -86400}, {"1588687728923", true, 1588687728}, {"1588687728923000", true, 1588687728},
-        {"1588687728923000000", true, 1588687728}, {"1.588687728923e12", true, 1588687728}, {"1393545600.9", true, 1393545600},
-        {"1970-01-01", true, 0}, {"1969-12-31", true, -86400}, {"2000-02-29", true, 951782400}, {"1900-02-29", true, -2203891200},
-        {"2016-03-09 00:01:02", true, 1457481662}, {"2016-03-09T00:01:02.75Z", true, 1457481662}, {"2016-03-09 00:01", true, 1457481660},
-        {"", false, 0}, {"2016-3-9", false, 0}, {"2016-03-09 24:00:00", false, 0}, {"2016-03-09 00:01:02 x", false, 0},
-        {"0000-00-00", false, 0}, {"--5", false, 0}, {"5e", false, 0}, {"99999999999999999999999999999", false, 0},
+        {"0", true, 0},
+        {"-86400", true, -86400},
+        {"1588687728923", true, 1588687728},
+        {"1588687728923000", true, 1588687728},
+        {"1588687728923000000", true, 1588687728},
+        {"1.588687728923e12", true, 1588687728},
+        {"1393545600.9", true, 1393545600},
+        {"1970-01-01", true, 0},
+        {"1969-12-31", true, -86400},
+        {"2000-02-29", true, 951782400},
+        {"1900-02-29", true, -2203891200},
+        {"2016-03-09 00:01:02", true, 1457481662},
+        {"2016-03-09T00:01:02.75Z", true, 1457481662},
+        {"2016-03-09 00:01", true, 1457481660},
+        {"", false, 0},
+        {"2016-3-9", false, 0},
+        {"2016-03-09 24:00:00", false, 0},
+        {"2016-03-09 00:01:02 x", false, 0},
+        {"0000-00-00", false, 0},
+        {"--5", false, 0},
+        {"5e", false, 0},
+        {"99999999999999999999999999999", false, 0},
     };
     for (size_t i = 0; i < CLLM_LEN(cases); i++) {
         int64_t seconds = 42;
@@ -414,18 +450,27 @@ static void test_sequences(void **state) {
     static const struct {
         const char *text;
         bool sequences;
-    } cases[] = {
-        {"1 2 3\n2 4\n", true}, {"1 2\n2 4\n", true}, {"1 2 3\n1 4 5\n", false}, {"1 2 3 4 5\n1 2 3 4 5\n", true}, {"1,2 3\n", false},
-        {"1\t2 3\n", false}, {"a::b c\n", false}, {"1\n2\n", false}, {"\n\n1 2 3 9 9\r\n2 2\r\n", true}, {"u1 a:b c:d e f\n", true}};
+    } cases[] = {{"1 2 3\n2 4\n", true},
+                 {"1 2\n2 4\n", true},
+                 {"1 2 3\n1 4 5\n", false},
+                 {"1 2 3 4 5\n1 2 3 4 5\n", true},
+                 {"1,2 3\n", false},
+                 {"1\t2 3\n", false},
+                 {"a::b c\n", false},
+                 {"1\n2\n", false},
+                 {"\n\n1 2 3 9 9\r\n2 2\r\n", true},
+                 {"u1 a:b c:d e f\n", true}};
     for (size_t i = 0; i < CLLM_LEN(cases); i++) {
-        if (cllm__looks_like_sequences(cases[i].text, strlen(cases[i].text), true) != cases[i].sequences) fail_msg("%s", cases[i].text);
+        if (cllm__looks_like_sequences(cases[i].text, strlen(cases[i].text), true) != cases[i].sequences)
+            fail_msg("%s", cases[i].text);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_told),      cmocka_unit_test(test_npz),   cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_goes_on),   cmocka_unit_test(test_times), cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_told),      cmocka_unit_test(test_npz),
+        cmocka_unit_test(test_fields),  cmocka_unit_test(test_refused),   cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_times),   cmocka_unit_test(test_sequences),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -168,13 +168,16 @@ static void test_time_ties(void **state) {
     (void)state;
     const cllm_prepare_options by_time = {.split = CLLM_SPLIT_TIME};
     static const struct {
-        int sizes[8];         /* rows at the moments 0, 1, … */
+        int sizes[8];           /* rows at the moments 0, 1, … */
         int train, valid, test; /* moments of each part */
     } cases[] = {
-        {{10, 1, 1}, 1, 1, 1},      /* 12 rows, parts of at most 1 */
+        {{10, 1, 1}, 1, 1, 1},       /* 12 rows, parts of at most 1 */
         {{16, 1, 1, 1, 1}, 1, 2, 2}, /* 20 rows, parts of at most 2 */
-        {{15, 1, 3, 1}, 2, 1, 1},   /* 3 are too many to go with the last one; as the moment before test they are taken whole */
-        {{5, 5, 5}, 1, 1, 1},       /* every moment is too big */
+        {{15, 1, 3, 1},
+         2,
+         1,
+         1},                  /* 3 are too many to go with the last one; as the moment before test they are taken whole */
+        {{5, 5, 5}, 1, 1, 1}, /* every moment is too big */
         {{8, 1, 1, 10}, 1, 2, 1},
     };
     for (size_t c = 0; c < CLLM_LEN(cases); c++) {
@@ -183,7 +186,8 @@ static void test_time_ties(void **state) {
         int moments = cases[c].train + cases[c].valid + cases[c].test;
         for (int m = 0, row = 0; m < moments; m++) {
             int part = m < cases[c].train ? 0 : m < cases[c].train + cases[c].valid ? 1 : 2;
-            for (int i = 0; i < cases[c].sizes[m]; i++, row++) used += (size_t)sprintf(text + used, "u%d,i%d,%d\n", row % 3, row, m * 100);
+            for (int i = 0; i < cases[c].sizes[m]; i++, row++)
+                used += (size_t)sprintf(text + used, "u%d,i%d,%d\n", row % 3, row, m * 100);
             expected[part] += (size_t)cases[c].sizes[m];
         }
         cllm__dataset *d = make_from(text, by_time);
@@ -283,8 +287,8 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ratio),     cmocka_unit_test(test_ratio_is_fair), cmocka_unit_test(test_loo),
-        cmocka_unit_test(test_time),      cmocka_unit_test(test_time_ties),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_ratio),        cmocka_unit_test(test_ratio_is_fair), cmocka_unit_test(test_loo),
+        cmocka_unit_test(test_time),         cmocka_unit_test(test_time_ties),     cmocka_unit_test(test_files),
         cmocka_unit_test(test_texts_follow), cmocka_unit_test(test_leak_note),
     };
     return cmocka_run_group_tests(tests, set_up, drop_scratch);
