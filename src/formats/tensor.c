@@ -2,31 +2,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "formats/half.h"
 #include "formats/safetensors.h"
 
 enum { BLOCK = 1024 };
-
-static float half_to_float(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 0x1F, mantissa = h & 0x3FF, bits;
-    if (exponent == 0x1F) {
-        bits = sign | 0x7F800000 | mantissa << 13;
-    } else if (exponent != 0) {
-        bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    } else {
-        float value = (float)mantissa * 0x1p-24f; /* subnormal */
-        return sign != 0 ? -value : value;
-    }
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float bfloat_to_float(uint16_t b) {
-    uint32_t bits = (uint32_t)b << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 static cllm_status check_float(const cllm__tensor *t, cllm_error *err) {
     if (t->dtype == CLLM_ST_F64 || t->dtype == CLLM_ST_F32 || t->dtype == CLLM_ST_F16 || t->dtype == CLLM_ST_BF16)
@@ -49,9 +28,9 @@ static void load(const cllm__tensor *t, size_t first, size_t n, double *out) {
     } else if (t->dtype == CLLM_ST_F32) {
         for (size_t i = 0; i < n; i++) out[i] = block.f32[i];
     } else if (t->dtype == CLLM_ST_F16) {
-        for (size_t i = 0; i < n; i++) out[i] = half_to_float(block.u16[i]);
+        for (size_t i = 0; i < n; i++) out[i] = cllm__half_to_float(block.u16[i]);
     } else {
-        for (size_t i = 0; i < n; i++) out[i] = bfloat_to_float(block.u16[i]);
+        for (size_t i = 0; i < n; i++) out[i] = cllm__bfloat_to_float(block.u16[i]);
     }
 }
 
