@@ -279,11 +279,16 @@ CLLM_API CLLM_CHECK cllm_status cllm_backbone_init(const char *folder, cllm_back
 /* Family, shape, sizes and hash of a backbone, and its tokenizer's size, as JSON (caller frees). */
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err);
 
-/* Measures this machine and the main steps beside their floors; JSON (caller frees). `backbone` NULL: GPT-2-124M's shape and the
- * demo's, with random weights. `dtype` NULL: f32, and bf16 where the CPU multiplies it. `quick`: the demo's shape alone, each step
- * once: shows that it works, not how fast. */
-CLLM_API CLLM_CHECK cllm_status cllm_bench(const char *backbone, const char *dtype, int threads, bool quick, const cllm_host *host,
-                                           char **json, cllm_error *err);
+/* Zero is the default of each. */
+typedef struct cllm_bench_options {
+    const char *backbone; /* NULL: GPT-2-124M's shape and the demo's, with random weights */
+    const char *dtype;    /* "f32" or "bf16"; NULL: f32, and bf16 where the CPU multiplies it */
+    const char *step;     /* "collab", "content", "ragged", "rec", "users", "one"; NULL: all */
+    int threads;          /* 0: all that this process may use */
+    bool quick;           /* the demo's shape alone, each step once: shows that it works, not how fast */
+} cllm_bench_options;
+/* Measures this machine and the main steps beside their floors; JSON (caller frees). */
+CLLM_API CLLM_CHECK cllm_status cllm_bench(const cllm_bench_options *options, const cllm_host *host, char **json, cllm_error *err);
 
 /* What this build and machine are (CPU features, instruction sets in use, libraries, threads, memory), and a self-test: JSON
  * (caller frees) with "ok", "checks": [{"name","ok","detail"}], … A check that fails makes "ok" false, not the call fail. */

@@ -16,8 +16,9 @@ enum { REPEATS = 5 };
 typedef struct measuring {
     cllm__pool *pool;
     const cllm_host *host;
+    const char *step; /* the one that is asked for; NULL: all */
     int repeats;
-    cllm__bench_peaks peaks[2]; /* by dtype */
+    cllm__bench_peaks peaks[2]; /* by dtype, the best seen */
     struct json_object *steps, *ragged;
 } measuring;
 
@@ -73,12 +74,13 @@ static cllm_status measure(measuring *m, const char *name, const cllm__bench_sha
                            cllm_error *err) {
     cllm__step_time times[CLLM__BENCH_STEPS];
     cllm__log(m->host, CLLM_LOG_INFO, "%s, %s", name, cllm__dtype_name(dtype));
-    /* Just before the steps that are held against it: a shared machine changes from minute to minute. */
-    m->peaks[dtype] = (cllm__bench_peaks){1e9 * cllm__peak_gflops(dtype, m->pool), 1e9 * cllm__peak_bandwidth(m->pool)};
-    CLLM_TRY(cllm__bench_steps(times, backbone, dtype, m->pool, shapes, m->peaks[dtype], m->repeats, m->host, err));
+    CLLM_TRY(cllm__bench_steps(times, backbone, dtype, m->pool, shapes, m->step, NULL, m->repeats, m->host, err));
     for (size_t i = 0; i < CLLM__BENCH_STEPS; i++) {
+        if (times[i].seconds == 0) continue; /* not asked for */
+        if (times[i].peaks.flops > m->peaks[dtype].flops) m->peaks[dtype].flops = times[i].peaks.flops;
+        if (times[i].peaks.bandwidth > m->peaks[dtype].bandwidth) m->peaks[dtype].bandwidth = times[i].peaks.bandwidth;
         struct json_object *list = strcmp(times[i].name, "ragged") == 0 ? m->ragged : m->steps, *step = step_json(name, &times[i]);
-        add_number(step, "peak_gflops", m->peaks[dtype].flops / 1e9);
+        add_number(step, "peak_gflops", times[i].peaks.flops / 1e9);
         json_object_array_add(list, step);
     }
     return CLLM_OK;
@@ -92,6 +94,13 @@ static cllm_status parse_dtypes(const char *name, unsigned *dtypes, cllm_error *
     CLLM_TRY(cllm__dtype_parse(name, &one, err));
     *dtypes = 1u << one;
     return CLLM_OK;
+}
+
+static cllm_status check_step(const char *step, cllm_error *err) {
+    static const char *const STEPS[] = {"collab", "content", "ragged", "rec", "users", "one"};
+    for (size_t i = 0; i < CLLM_LEN(STEPS); i++)
+        if (step == NULL || strcmp(step, STEPS[i]) == 0) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE, "step '%s': give collab, content, ragged, rec, users or one", step);
 }
 
 static cllm_status measure_given(measuring *m, const char *path, unsigned dtypes, cllm_error *err) {
@@ -135,20 +144,21 @@ static struct json_object *peak_json(const measuring *m) {
     return object;
 }
 
-cllm_status cllm_bench(const char *backbone, const char *dtype, int threads, bool quick, const cllm_host *host, char **json, cllm_error *err) {
+cllm_status cllm_bench(const cllm_bench_options *o, const cllm_host *host, char **json, cllm_error *err) {
     unsigned dtypes;
-    CLLM_TRY(parse_dtypes(dtype, &dtypes, err));
-    measuring m = {.host = host, .repeats = quick ? 1 : REPEATS, .steps = json_object_new_array(), .ragged = json_object_new_array()};
+    CLLM_TRY(check_step(o->step, err));
+    CLLM_TRY(parse_dtypes(o->dtype, &dtypes, err));
+    measuring m = {.host = host, .step = o->step, .repeats = o->quick ? 1 : REPEATS, .steps = json_object_new_array(), .ragged = json_object_new_array()};
     struct json_object *report = json_object_new_object();
-    cllm_status status = cllm__pool_create(&m.pool, threads, err);
+    cllm_status status = cllm__pool_create(&m.pool, o->threads, err);
     if (status == CLLM_OK) {
         for (int i = CLLM__F32; i <= CLLM__BF16; i++) m.peaks[i].flops = 1e9 * cllm__peak_gflops((cllm__dtype)i, m.pool);
-        status = backbone != NULL ? measure_given(&m, backbone, dtypes, err) : measure_random(&m, quick, dtypes, err);
+        status = o->backbone != NULL ? measure_given(&m, o->backbone, dtypes, err) : measure_random(&m, o->quick, dtypes, err);
     }
     json_object_object_add(report, "peak", peak_json(&m));
     json_object_object_add(report, "isa", json_object_new_string(cllm__gemm_isa()));
     json_object_object_add(report, "threads", json_object_new_int(cllm__pool_threads(m.pool)));
-    json_object_object_add(report, "quick", json_object_new_boolean(quick));
+    json_object_object_add(report, "quick", json_object_new_boolean(o->quick));
     json_object_object_add(report, "steps", m.steps);
     json_object_object_add(report, "ragged", m.ragged);
     cllm__pool_free(m.pool);

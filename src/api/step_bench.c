@@ -2,12 +2,17 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/host.h"
 #include "eval/topk.h"
+#include "kernels/peak.h"
 #include "model/engine.h"
 #include "train/adam_table.h"
+
+/* A slow step is repeated at least this often, and no more once so many seconds have gone by. */
+enum { FEWEST = 3, PATIENCE = 20 };
 
 /* Words that stand around items in a recommendation prompt: user, 3 words, items, 1 word, user, 3 words. */
 enum { COLLAB_PROMPT = 4, CONTENT_PROMPT = 8, REC_BESIDE = 9 };
@@ -160,41 +165,81 @@ static void count_flops(const bench *b, const struct cllm__bench_list *list, cll
     time->sequences = list->count;
 }
 
-static int compare_seconds(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+/* One repetition and the peak around it. */
+typedef struct repetition {
+    double seconds, floor;
+    cllm__bench_peaks peaks;
+} repetition;
+
+static int compare_shares(const void *a, const void *b) {
+    const repetition *x = a, *y = b;
+    double difference = x->floor / x->seconds - y->floor / y->seconds;
+    return (difference > 0) - (difference < 0);
+}
+
+static double floor_of(const bench *b, const cllm__step_time *time, cllm__bench_peaks peaks) {
+    double compute = time->flops / peaks.flops;
+    double stream = weights_of(b->info) * (time->dtype == CLLM__BF16 ? 2 : sizeof(cllm__real)) / peaks.bandwidth;
+    return time->sequences == 1 && stream > compute ? stream : compute;
+}
+
+static cllm_status run_once(bench *b, double *seconds, cllm_error *err) {
+    bool training = b->batch.stage != CLLM__STAGE_PROMPT;
+    b->optimiser = 0;
+    if (training) let_rows_wait(b);
+    double began = cllm__now();
+    CLLM_TRY(training ? run_training(b, err) : run_recommending(b, err));
+    *seconds = cllm__now() - began;
+    return CLLM_OK;
+}
+
+/* `*count` repetitions, fewer if they are slow. `peaks`: without flops, those are measured. */
+static cllm_status repeat(bench *b, cllm__step_time *time, repetition *runs, int *count, cllm__bench_peaks peaks, const cllm_host *host,
+                          cllm_error *err) {
+    int most = *count, done = 0;
+    bool given = peaks.flops > 0;
+    double began = cllm__now(), before = given ? peaks.flops : 1e9 * cllm__peak_gflops(time->dtype, b->pool);
+    time->optimiser_seconds = 0;
+    while (done < most && (done < FEWEST || cllm__now() - began < PATIENCE)) {
+        CLLM_TRY(cllm__check_cancelled(host, err));
+        CLLM_TRY(run_once(b, &runs[done].seconds, err));
+        double after = given ? before : 1e9 * cllm__peak_gflops(time->dtype, b->pool);
+        peaks.flops = (before + after) / 2;
+        before = after;
+        runs[done].peaks = peaks;
+        runs[done].floor = floor_of(b, time, peaks);
+        time->optimiser_seconds += b->optimiser;
+        done++;
+    }
+    time->optimiser_seconds /= done;
+    *count = done;
+    return CLLM_OK;
 }
 
 static cllm_status time_step(bench *b, cllm__step_time *time, cllm__stage stage, const struct cllm__bench_list *list,
-                             cllm__bench_peaks peaks, int repeats, const cllm_host *host, cllm_error *err) {
-    double *seconds = NULL, optimiser = 0;
+                             const cllm__bench_peaks *peaks, int repeats, const cllm_host *host, cllm_error *err) {
+    repetition *runs = NULL;
+    double warm_up;
     cllm_status status = CLLM_OK;
-    size_t allocations = 0;
-    CLLM_TRY(CLLM_NEW(seconds, (size_t)repeats, err));
+    CLLM_TRY(CLLM_NEW(runs, (size_t)repeats, err));
     CLLM_TRY_CLEAN(fill(b, stage, list, err));
-    for (int r = -1; r < repeats; r++) {
-        CLLM_TRY_CLEAN(cllm__check_cancelled(host, err));
-        b->optimiser = 0;
-        if (stage != CLLM__STAGE_PROMPT) let_rows_wait(b);
-        double began = cllm__now();
-        CLLM_TRY_CLEAN(stage == CLLM__STAGE_PROMPT ? run_recommending(b, err) : run_training(b, err));
-        double ended = cllm__now();
-        if (r < 0) allocations = cllm__alloc_count();
-        else seconds[r] = ended - began;
-        if (r >= 0) optimiser += b->optimiser;
-    }
-    time->allocations = cllm__alloc_count() - allocations;
-    qsort(seconds, (size_t)repeats, sizeof *seconds, compare_seconds);
-    time->seconds = (seconds[(repeats - 1) / 2] + seconds[repeats / 2]) / 2;
-    time->best = seconds[0];
-    time->optimiser_seconds = optimiser / repeats;
     count_flops(b, list, time);
-    time->floor = time->flops / peaks.flops;
-    double stream = weights_of(b->info) * (time->dtype == CLLM__BF16 ? 2 : sizeof(cllm__real)) / peaks.bandwidth;
-    if (list->count == 1 && stream > time->floor) time->floor = stream;
-    time->share = time->floor / time->seconds;
+    CLLM_TRY_CLEAN(run_once(b, &warm_up, err));
+    cllm__bench_peaks yardstick = peaks != NULL ? *peaks : (cllm__bench_peaks){0, 1e9 * cllm__peak_bandwidth(b->pool)};
+    size_t allocations = cllm__alloc_count();
+    CLLM_TRY_CLEAN(repeat(b, time, runs, &repeats, yardstick, host, err));
+    time->allocations = cllm__alloc_count() - allocations;
+    qsort(runs, (size_t)repeats, sizeof *runs, compare_shares);
+    const repetition *median = &runs[repeats / 2];
+    time->seconds = median->seconds;
+    time->floor = median->floor;
+    time->share = median->floor / median->seconds;
+    time->peaks = median->peaks;
+    time->best = median->seconds;
+    for (int r = 0; r < repeats; r++)
+        if (runs[r].seconds < time->best) time->best = runs[r].seconds;
 cleanup:
-    cllm__free(seconds);
+    cllm__free(runs);
     return status;
 }
 
@@ -250,8 +295,8 @@ static void tear_down(bench *b) {
 }
 
 cllm_status cllm__bench_steps(cllm__step_time times[CLLM__BENCH_STEPS], const cllm__backbone *backbone, cllm__dtype dtype,
-                              cllm__pool *pool, const cllm__bench_shapes *shapes, cllm__bench_peaks peaks, int repeats,
-                              const cllm_host *host, cllm_error *err) {
+                              cllm__pool *pool, const cllm__bench_shapes *shapes, const char *only, const cllm__bench_peaks *peaks,
+                              int repeats, const cllm_host *host, cllm_error *err) {
     const struct {
         const char *name;
         cllm__stage stage;
@@ -269,6 +314,7 @@ cllm_status cllm__bench_steps(cllm__step_time times[CLLM__BENCH_STEPS], const cl
     CLLM_TRY_CLEAN(set_up(&b, backbone, dtype, err));
     for (size_t i = 0; i < CLLM__BENCH_STEPS; i++) {
         found[i] = (cllm__step_time){.name = steps[i].name, .dtype = dtype};
+        if (only != NULL && strcmp(only, steps[i].name) != 0) continue;
         /* A single prompt is soon done, and the more easily disturbed. */
         int times_run = steps[i].list->count == 1 ? 10 * repeats : repeats;
         CLLM_TRY_CLEAN(time_step(&b, &found[i], steps[i].stage, steps[i].list, peaks, times_run, host, err));

@@ -3,7 +3,8 @@
  * what `bench` prints.
  *
  * A training step is what train does with a batch that is ready: rows of the tables brought up to date, embedding, forward,
- * heads, regulariser, backward, Adam (rows that waited for their turn replay their missed steps, as in an epoch). `users` and `one` are prompts to the best unseen items.
+ * heads, regulariser, backward, Adam (rows that waited for their turn replay their missed steps, as in an epoch). `users` and `one`
+ * are prompts to the best unseen items.
  */
 #ifndef CLLM_API_STEP_BENCH_H
 #define CLLM_API_STEP_BENCH_H
@@ -25,14 +26,15 @@ typedef struct cllm__bench_shapes {
 extern const cllm__bench_shapes cllm__bench_gpt2, cllm__bench_mini;
 
 typedef struct cllm__bench_peaks {
-    double flops;     /* per second, of products in the dtype that is timed, measured just now */
+    double flops;     /* per second, of products in the dtype that is timed */
     double bandwidth; /* bytes per second, reading */
 } cllm__bench_peaks;
 
 typedef struct cllm__step_time {
     const char *name; /* "collab", "content", "ragged", "rec", "users", "one" */
     cllm__dtype dtype;
-    double seconds, best; /* median and minimum */
+    double seconds, best; /* of the repetition whose share is the median, and of the fastest */
+    cllm__bench_peaks peaks; /* around that repetition */
     /* FLOPs of the tokens (prompt and main, no padding) in a backbone without shortcuts, heads where something is predicted,
      * no gradients of weights: the arithmetic of docs/PERFORMANCE.md. `exact_flops` leaves out what needn't be computed:
      * the last main token, and the last layer where nothing is predicted. */
@@ -45,9 +47,11 @@ typedef struct cllm__step_time {
 } cllm__step_time;
 enum { CLLM__BENCH_STEPS = 6 };
 
-/* `backbone` was opened for training with `dtype`. Each step runs `repeats` times (≥ 1) after one run to warm up. */
+/* `backbone` was opened for training with `dtype`. Each step runs `repeats` times (≥ 1; fewer where it is slow) after one run to
+ * warm up. `only`: the one step to run, NULL for all; the others come back without times. `peaks`: those of floors; NULL: the
+ * peak is measured before and after each repetition, since a shared machine changes from second to second. */
 CLLM_CHECK cllm_status cllm__bench_steps(cllm__step_time times[CLLM__BENCH_STEPS], const cllm__backbone *backbone, cllm__dtype dtype,
-                                         cllm__pool *pool, const cllm__bench_shapes *shapes, cllm__bench_peaks peaks, int repeats,
-                                         const cllm_host *host, cllm_error *err);
+                                         cllm__pool *pool, const cllm__bench_shapes *shapes, const char *only,
+                                         const cllm__bench_peaks *peaks, int repeats, const cllm_host *host, cllm_error *err);
 
 #endif

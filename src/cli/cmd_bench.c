@@ -20,21 +20,21 @@ static void print_report(FILE *to, struct json_object *report) {
 }
 
 int cmd_bench(int argc, char **argv) {
-    const char *backbone = NULL, *dtype = NULL;
-    int threads = 0;
-    bool quick = false;
+    cllm_bench_options bench = {0};
     const option_spec specs[] = {
-        {"backbone", 'm', OPTION_TEXT, &backbone, "DIR", "default: GPT-2-124M's shape and the demo's, with random weights"},
-        {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "default: f32, and bf16 where the CPU multiplies it"},
-        {"threads", 't', OPTION_INT, &threads, "N", "default: all that this process may use"},
-        {"quick", 0, OPTION_FLAG, &quick, NULL, "the demo's shape alone, each step once: shows that it works, not how fast"},
+        {"backbone", 'm', OPTION_TEXT, &bench.backbone, "DIR", "default: GPT-2-124M's shape and the demo's, with random weights"},
+        {"dtype", 0, OPTION_TEXT, &bench.dtype, "f32|bf16", "default: f32, and bf16 where the CPU multiplies it"},
+        {"step", 0, OPTION_TEXT, &bench.step, "NAME", "this one alone: collab, content, ragged, rec, users, one"},
+        {"threads", 't', OPTION_INT, &bench.threads, "N", "default: all that this process may use"},
+        {"quick", 0, OPTION_FLAG, &bench.quick, NULL, "the demo's shape alone, each step once: shows that it works, not how fast"},
         COMMON_OPTIONS,
     };
     const usage use = {
         .synopsis = "bench [options]",
         .about = "Measures this machine's peak (products in f32 and bf16, reading of memory) and, beside the floor that this peak allows,\n"
-                 "the time of each kind of training step and of recommending. A share is floor / time. Takes about a minute.",
-        .examples = "  cllm4rec bench\n  cllm4rec bench --backbone gpt2 --dtype bf16 --json\n",
+                 "the time of each kind of training step and of recommending. A share is floor / time; the peak is measured anew around each\n"
+                 "repetition. Takes two minutes or three.",
+        .examples = "  cllm4rec bench\n  cllm4rec bench --backbone gpt2 --dtype bf16 --step collab --json\n",
         .min_arguments = 0,
         .max_arguments = 0,
     };
@@ -45,7 +45,7 @@ int cmd_bench(int argc, char **argv) {
     cllm_host host = console_host();
     cllm_error err = {0};
     char *json = NULL;
-    if (cllm_bench(backbone, dtype, threads, quick, &host, &json, &err) != CLLM_OK) return console_fail(argv[0], &err);
+    if (cllm_bench(&bench, &host, &json, &err) != CLLM_OK) return console_fail(argv[0], &err);
     console_json(json);
     if (!COMMON.json) {
         struct json_object *report = json_tokener_parse(json);

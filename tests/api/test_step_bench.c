@@ -65,7 +65,7 @@ static void test_figures(void **state) {
     OK(cllm__pool_create(&pool, 2, ERR));
     OK(cllm__gpt2_init("bench-mini", cllm__bench_mini.backbone, 1, ERR));
     OK(cllm__backbone_open(&backbone, "bench-mini", (cllm__backbone_options){.training = true, .pool = pool}, ERR));
-    OK(cllm__bench_steps(times, backbone, CLLM__F32, pool, &cllm__bench_mini, peaks, 1, NULL, ERR));
+    OK(cllm__bench_steps(times, backbone, CLLM__F32, pool, &cllm__bench_mini, NULL, &peaks, 1, NULL, ERR));
     static const char *const names[CLLM__BENCH_STEPS] = {"collab", "content", "ragged", "rec", "users", "one"};
     static const size_t tokens[CLLM__BENCH_STEPS] = {240, 960, 960, 320, 4096, 16};
     for (int i = 0; i < CLLM__BENCH_STEPS; i++) {
@@ -85,7 +85,7 @@ static void test_figures(void **state) {
     /* One prompt of 16 tokens: streaming the weights takes longer than computing with them. */
     assert_true(fabs(times[5].floor - fmax(times[5].flops / 1e9, weights * 4 / 1e9)) < 1e-12);
     cllm_error error;
-    assert_int_equal(cllm__bench_steps(times, backbone, CLLM__F32, pool, &cllm__bench_gpt2, peaks, 1, NULL, &error), CLLM_ERR_MISMATCH);
+    assert_int_equal(cllm__bench_steps(times, backbone, CLLM__F32, pool, &cllm__bench_gpt2, NULL, &peaks, 1, NULL, &error), CLLM_ERR_MISMATCH);
     cllm__backbone_close(backbone);
     cllm__pool_free(pool);
     cllm__remove_tree("bench-mini");

@@ -1,7 +1,7 @@
 # bench: its report, in the quick form; no judgement about speed.
 . "$(dirname "$0")/../support/cli.sh"
 
-check_help bench --backbone --dtype --threads --quick
+check_help bench --backbone --dtype --step --threads --quick
 run bench --quick --dtype f32 --json --quiet
 equal steps "$(get -n steps)" 5
 i=0
@@ -21,3 +21,7 @@ for member in f32_gflops memory_gb_s; do
 done
 fails 2 "give f32 or bf16" bench --dtype f8
 fails 3 "no-such" bench --backbone no-such
+fails 2 "give collab" bench --step walk
+run bench --quick --dtype f32 --step rec --json --quiet
+equal steps "$(get -n steps)" 1
+equal step "$(get steps/0/name)" rec
