@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/io.h"
+#include "formats/gguf.h"
 #include "formats/utf8.h"
 #include "text/nfc.h"
 #include "text/tokenizer_parts.h"
@@ -45,18 +46,30 @@ void cllm__tokenizer_parts_free(cllm__tokenizer_parts *parts) {
     *parts = (cllm__tokenizer_parts){0};
 }
 
+cllm_status cllm__tokenizer_parts_split(cllm__tokenizer_parts *parts, const char *const *patterns, size_t count,
+                                        cllm_error *err) {
+    cllm__split_step steps[CLLM_SPLIT_STEPS] = {{0}};
+    cllm_status status = CLLM_OK;
+    CLLM_ASSERT(count <= CLLM_SPLIT_STEPS);
+    for (size_t i = 0; i < count; i++) {
+        steps[i] = (cllm__split_step){.pattern = cllm__strdup(patterns[i]), .keep_matches = true, .keep_gaps = true};
+        if (steps[i].pattern == NULL) CLLM_TRY_CLEAN(cllm__fail_nomem(err));
+    }
+    status = cllm__splitter_create(&parts->splitter, steps, count, err);
+cleanup:
+    for (size_t i = 0; i < count; i++) cllm__free(steps[i].pattern);
+    return status;
+}
+
 cllm_status cllm__tokenizer_parts_gpt2(cllm__tokenizer_parts *parts, cllm_error *err) {
-    char pattern[128];
-    CLLM_ASSERT(strlen(cllm__gpt2_pattern) < sizeof pattern);
-    strcpy(pattern, cllm__gpt2_pattern);
-    cllm__split_step step = {.pattern = pattern, .keep_matches = true, .keep_gaps = true};
+    const char *pattern = cllm__gpt2_pattern;
     parts->rules = (cllm__word_rules){.unknown = CLLM_NO_PIECE};
     parts->bos = CLLM_NO_PIECE;
-    return cllm__splitter_create(&parts->splitter, &step, 1, err);
+    return cllm__tokenizer_parts_split(parts, &pattern, 1, err);
 }
 
 static bool is_gpt2(const cllm__tokenizer_parts *p) {
-    if (p->nfc || p->prefix_space || p->added_count != 0 || p->bos != CLLM_NO_PIECE || p->rules.ignore_merges ||
+    if (p->nfc || p->prefix_space || p->added_count != 0 || p->add_bos || p->rules.ignore_merges ||
         p->rules.unknown != CLLM_NO_PIECE || cllm__splitter_steps(p->splitter) != 1) {
         return false;
     }
@@ -164,8 +177,16 @@ static cllm_status open_json(cllm__tokenizer **out, const char *path, cllm_error
     return status;
 }
 
+static cllm_status open_gguf(cllm__tokenizer **out, const char *path, cllm_error *err) {
+    cllm__gguf *file;
+    CLLM_TRY(cllm__gguf_open(&file, path, err));
+    cllm_status status = cllm__tokenizer_from_gguf(out, file, err);
+    cllm__gguf_close(file);
+    return status;
+}
+
 cllm_status cllm__tokenizer_open(cllm__tokenizer **out, const char *path, cllm_error *err) {
-    if (!cllm__path_is_folder(path)) return open_json(out, path, err);
+    if (!cllm__path_is_folder(path)) return cllm__gguf_is(path) ? open_gguf(out, path, err) : open_json(out, path, err);
     char *json = cllm__path_join(path, "tokenizer.json"), *vocab = cllm__path_join(path, "vocab.json"),
          *merges = cllm__path_join(path, "merges.txt");
     cllm_status status = CLLM_OK;
@@ -198,7 +219,7 @@ size_t cllm__tokenizer_missing_bytes(const cllm__tokenizer *t) {
 }
 
 int32_t cllm__tokenizer_bos(const cllm__tokenizer *t) {
-    return t->parts.bos;
+    return t->parts.add_bos ? t->parts.bos : CLLM_NO_PIECE;
 }
 
 int32_t cllm__tokenizer_find(const cllm__tokenizer *t, const char *written) {

@@ -13,6 +13,7 @@
 #define CLLM_TEXT_TOKENIZER_H
 
 #include "base/status.h"
+#include "formats/gguf.h"
 
 /* Immutable once opened, and shared by threads: scratch memory is kept inside, one set per thread that encodes at the
  * same time. */
@@ -28,7 +29,7 @@ void cllm__tokens_free(cllm__tokens *tokens);
 CLLM_CHECK cllm_status cllm__tokens_add(cllm__tokens *tokens, const int32_t *ids, size_t count, cllm_error *err);
 
 /* `path` is a folder that holds tokenizer.json, or vocab.json and merges.txt (the former wins), or a tokenizer.json
- * itself. Refused with a message that names file and line or piece: no such file, not JSON, an id given twice or left
+ * itself, or a GGUF file (recognised by its first bytes). Refused with a message that names file and line or piece: no such file, not JSON, an id given twice or left
  * out, a merge of unknown pieces or with an unknown result, a file too large (more than 256 MiB). */
 CLLM_CHECK cllm_status cllm__tokenizer_open(cllm__tokenizer **out, const char *path, cllm_error *err);
 /* The same from memory; `name` stands in messages. */
@@ -37,6 +38,9 @@ CLLM_CHECK cllm_status cllm__tokenizer_from_json(cllm__tokenizer **out, const ch
 CLLM_CHECK cllm_status cllm__tokenizer_from_vocab(cllm__tokenizer **out, const char *vocab, size_t vocab_size,
                                                   const char *merges, size_t merges_size, const char *vocab_name,
                                                   const char *merges_name, cllm_error *err);
+/* From the metadata of a GGUF file, which is not needed afterwards: tokenizer.ggml.model = gpt2. Unused tokens at the end
+ * are no pieces, they name spare rows of the embedding. */
+CLLM_CHECK cllm_status cllm__tokenizer_from_gguf(cllm__tokenizer **out, const cllm__gguf *file, cllm_error *err);
 void cllm__tokenizer_close(cllm__tokenizer *tokenizer);
 
 /* Number of pieces; ids are 0 … size − 1. The backbone may have more embedding rows. */

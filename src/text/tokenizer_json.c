@@ -242,6 +242,7 @@ static void read_bos(cllm__tokenizer_parts *parts, const json_object *post, int 
     if (json_object_is_type(ids, json_type_array) && json_object_array_length(ids) == 1 &&
         cllm__json_id(json_object_array_get_idx(ids, 0), &id) && (size_t)id < parts->bpe.count) {
         parts->bos = id;
+        parts->add_bos = true;
     }
 }
 

@@ -28,7 +28,8 @@ typedef struct cllm__tokenizer_parts {
     bool prefix_space;      /* a text that begins with none gets a space */
     cllm__added_token *added;
     size_t added_count, added_capacity;
-    int32_t bos; /* the token that the file's post-processor puts first, or CLLM_NO_PIECE */
+    int32_t bos;  /* the token that begins a sequence, if the file names one, or CLLM_NO_PIECE */
+    bool add_bos; /* the file wants it before every text; then there is one */
 } cllm__tokenizer_parts;
 
 typedef struct cllm__text_scratch cllm__text_scratch;
@@ -42,6 +43,9 @@ struct cllm__tokenizer {
 };
 
 void cllm__tokenizer_parts_free(cllm__tokenizer_parts *parts);
+/* Makes a splitter of regular expressions that keep matches and gaps. */
+CLLM_CHECK cllm_status cllm__tokenizer_parts_split(cllm__tokenizer_parts *parts, const char *const *patterns, size_t count,
+                                                   cllm_error *err);
 /* Makes GPT-2's splitter and rules. */
 CLLM_CHECK cllm_status cllm__tokenizer_parts_gpt2(cllm__tokenizer_parts *parts, cllm_error *err);
 /* Takes the parts over, also on failure; *parts is zeroed. */

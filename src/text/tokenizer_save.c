@@ -123,7 +123,7 @@ static void say_added(writer *w, const cllm__tokenizer_parts *parts) {
 }
 
 static void say_post_processor(writer *w, const cllm__tokenizer_parts *parts) {
-    if (parts->bos == CLLM_NO_PIECE) {
+    if (!parts->add_bos) {
         say_byte_level(w, false, true);
         return;
     }
