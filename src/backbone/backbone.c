@@ -134,7 +134,9 @@ static uint64_t mix_linear(uint64_t hash, const cllm__linear *linear) {
 
 uint64_t cllm__backbone_memory_hash(const cllm__backbone *backbone) {
     const cllm__architecture *a = &backbone->architecture;
-    uint64_t hash = cllm__hash(backbone->words->data, backbone->words->bytes);
+    size_t size;
+    const void *words = cllm__stored_bytes(&backbone->words, &size);
+    uint64_t hash = cllm__hash(words, size);
     hash = mix_values(hash, backbone->positions, a->context * a->width);
     for (size_t i = 0; i < a->layers; i++) {
         const cllm__layer *layer = &backbone->layers[i];
@@ -150,13 +152,8 @@ uint64_t cllm__backbone_memory_hash(const cllm__backbone *backbone) {
 }
 
 void cllm__backbone_embed(const cllm__backbone *backbone, int32_t token, cllm__real *row) {
-    const cllm__tensor *words = backbone->words;
     CLLM_ASSERT(token >= 0 && (size_t)token < backbone->architecture.vocabulary);
-    cllm__tensor one = {.name = words->name, .dtype = words->dtype, .rank = 1, .shape = {backbone->architecture.width}};
-    one.bytes = backbone->architecture.width * cllm__st_dtype_size(words->dtype);
-    one.data = (const unsigned char *)words->data + (size_t)token * one.bytes;
-    cllm_status status = cllm__tensor_to_real(&one, row, NULL);
-    (void)status; /* the type was checked when the file was opened; there is nothing else to fail */
+    cllm__stored_row(&backbone->words, (size_t)token, row);
 }
 
 const cllm__weight *cllm__backbone_head(const cllm__backbone *backbone) {

@@ -26,20 +26,25 @@ static cllm_status read_config(cllm__checkpoint *checkpoint, const char *folder,
     return status;
 }
 
-static cllm_status add_file(cllm__checkpoint *checkpoint, const char *path, cllm_error *err) {
+/* Adds a weight file to size and hash. */
+static cllm_status count_file(cllm__checkpoint *checkpoint, const char *path, bool first, cllm_error *err) {
     struct stat info;
     if (stat(path, &info) != 0) return cllm__fail_errno(err, "cannot open '%s'", path);
+    checkpoint->file_bytes += (uint64_t)info.st_size;
+    /* Read, not mapped: the mapped pages would count as resident memory. */
+    uint64_t parts[2] = {checkpoint->hash};
+    CLLM_TRY(cllm__hash_file(path, &parts[1], err));
+    checkpoint->hash = first ? parts[1] : cllm__hash(parts, sizeof parts);
+    return CLLM_OK;
+}
+
+static cllm_status add_file(cllm__checkpoint *checkpoint, const char *path, cllm_error *err) {
     cllm__safetensors **files = cllm__realloc(checkpoint->files, checkpoint->n_files + 1, sizeof *files);
     if (files == NULL) return cllm__fail_nomem(err);
     checkpoint->files = files;
     CLLM_TRY(cllm__safetensors_open(&files[checkpoint->n_files], path, err));
     checkpoint->n_files++;
-    checkpoint->file_bytes += (uint64_t)info.st_size;
-    /* Read, not mapped: the mapped pages would count as resident memory. */
-    uint64_t parts[2] = {checkpoint->hash};
-    CLLM_TRY(cllm__hash_file(path, &parts[1], err));
-    checkpoint->hash = checkpoint->n_files == 1 ? parts[1] : cllm__hash(parts, sizeof parts);
-    return CLLM_OK;
+    return count_file(checkpoint, path, checkpoint->n_files == 1, err);
 }
 
 static bool is_open(const cllm__checkpoint *checkpoint, const char *path) {
@@ -114,15 +119,29 @@ static cllm_status open_weights(cllm__checkpoint *checkpoint, const char *folder
                       folder, folder, folder);
 }
 
+static cllm_status open_gguf(cllm__checkpoint *checkpoint, const char *path, cllm_error *err) {
+    checkpoint->config_path = cllm__strdup(path);
+    checkpoint->weights_path = cllm__strdup(path);
+    if (checkpoint->config_path == NULL || checkpoint->weights_path == NULL) return cllm__fail_nomem(err);
+    CLLM_TRY(cllm__gguf_model_open(&checkpoint->gguf, path, &checkpoint->config, err));
+    const cllm__gguf *file = cllm__gguf_model_file(checkpoint->gguf);
+    for (size_t i = 0; i < cllm__gguf_files(file); i++) CLLM_TRY(count_file(checkpoint, cllm__gguf_path(file, i), i == 0, err));
+    return CLLM_OK;
+}
+
 cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err) {
     cllm__checkpoint checkpoint = {0};
     cllm_status status;
     if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
-    if (!cllm__path_is_folder(path))
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is a file; give a Hugging Face folder with config.json and "
-                          "model.safetensors", path);
-    CLLM_TRY_CLEAN(read_config(&checkpoint, path, err));
-    CLLM_TRY_CLEAN(open_weights(&checkpoint, path, err));
+    if (cllm__path_is_folder(path)) {
+        CLLM_TRY_CLEAN(read_config(&checkpoint, path, err));
+        CLLM_TRY_CLEAN(open_weights(&checkpoint, path, err));
+    } else if (cllm__gguf_is(path)) {
+        CLLM_TRY_CLEAN(open_gguf(&checkpoint, path, err));
+    } else {
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is a file, but not a GGUF file; give one, or a Hugging Face folder "
+                          "with config.json and model.safetensors", path);
+    }
     *out = checkpoint;
     return CLLM_OK;
 cleanup:
@@ -134,6 +153,7 @@ void cllm__checkpoint_close(cllm__checkpoint *checkpoint) {
     cllm__config_free(&checkpoint->config);
     for (size_t i = 0; i < checkpoint->n_files; i++) cllm__safetensors_close(checkpoint->files[i]);
     cllm__free(checkpoint->files);
+    cllm__gguf_model_close(checkpoint->gguf);
     cllm__free(checkpoint->config_path);
     cllm__free(checkpoint->weights_path);
     *checkpoint = (cllm__checkpoint){0};
@@ -147,21 +167,25 @@ static const cllm__safetensors *file_of(const cllm__checkpoint *checkpoint, cons
 }
 
 bool cllm__checkpoint_has(const cllm__checkpoint *checkpoint, const char *name) {
+    if (checkpoint->gguf != NULL) return cllm__gguf_model_has(checkpoint->gguf, name);
     return file_of(checkpoint, name) != NULL;
 }
 
-cllm_status cllm__checkpoint_tensor(const cllm__checkpoint *checkpoint, const char *name, size_t rank, const uint64_t *shape,
-                                    const cllm__tensor **out, cllm_error *err) {
+cllm_status cllm__checkpoint_tensor(const cllm__checkpoint *checkpoint, const char *name, size_t rows, size_t columns,
+                                    cllm__stored *out, cllm_error *err) {
+    if (checkpoint->gguf != NULL) return cllm__gguf_model_tensor(checkpoint->gguf, name, rows, columns, out, err);
     const cllm__safetensors *file = file_of(checkpoint, name);
     if (file == NULL)
         return cllm__fail(err, CLLM_ERR_NOT_FOUND, "%s: tensor '%s' is missing", checkpoint->weights_path, name);
-    const cllm__tensor *tensor;
-    CLLM_TRY(cllm__safetensors_require_float(file, name, rank, shape, &tensor, err));
-    cllm_status status = cllm__tensor_check_finite(tensor, err);
+    uint64_t shape[2] = {rows, columns};
+    size_t skip = rows == 0 ? 1 : 0; /* a vector */
+    cllm__stored stored = {.rows = rows == 0 ? 1 : rows, .columns = columns};
+    CLLM_TRY(cllm__safetensors_require_float(file, name, 2 - skip, shape + skip, &stored.plain, err));
+    cllm_status status = cllm__stored_check_finite(&stored, err);
     if (status != CLLM_OK) {
         cllm__error_prefix(err, "%s", cllm__safetensors_path(file));
         return status;
     }
-    *out = tensor;
+    *out = stored;
     return CLLM_OK;
 }

@@ -77,7 +77,7 @@ struct cllm__backbone {
     cllm__backbone_info info;
     cllm__architecture architecture;
     cllm__checkpoint checkpoint;
-    const cllm__tensor *words;  /* [vocabulary × width], in the mapped file */
+    cllm__stored words;         /* [vocabulary × width], in the mapped file */
     cllm__real *positions;      /* [context × width] or NULL */
     cllm__layer *layers;
     cllm__norm final_norm;
@@ -105,8 +105,8 @@ struct cllm__loader {
 CLLM_CHECK cllm_status cllm__check_heads(cllm__config config, const cllm__architecture *architecture, cllm_error *err);
 
 bool cllm__load_has(const cllm__loader *loader, const char *format, ...) CLLM_PRINTF(2, 3);
-/* The tensor [rows × columns], checked; rows = 0 asks for a vector of `columns`. Counts it as parameters: once a tensor. */
-CLLM_CHECK cllm_status cllm__load_find(cllm__loader *loader, const cllm__tensor **out, size_t rows, size_t columns,
+/* The tensor [rows × columns], checked, to be read with cllm__stored_read; rows = 0 asks for a vector of `columns`. Counts it as parameters: once a tensor. */
+CLLM_CHECK cllm_status cllm__load_find(cllm__loader *loader, cllm__stored *out, size_t rows, size_t columns,
                                        cllm_error *err, const char *format, ...) CLLM_PRINTF(6, 7);
 /* The same, as a new array of numbers (cllm__free). */
 CLLM_CHECK cllm_status cllm__load_array(cllm__loader *loader, cllm__real **out, size_t rows, size_t columns, cllm_error *err,

@@ -74,14 +74,14 @@ static cllm_status load_columns(cllm__loader *loader, cllm__linear *linear, cons
 
 static cllm_status load_attention(cllm__loader *loader, cllm__layer *layer, size_t i, cllm_error *err) {
     size_t C = loader->backbone->architecture.width;
-    const cllm__tensor *weight_tensor, *bias_tensor;
-    CLLM_TRY(cllm__load_find(loader, &weight_tensor, C, 3 * C, err, "h.%zu.attn.c_attn.weight", i));
-    CLLM_TRY(cllm__load_find(loader, &bias_tensor, 0, 3 * C, err, "h.%zu.attn.c_attn.bias", i));
+    cllm__stored stored_weight, stored_bias;
+    CLLM_TRY(cllm__load_find(loader, &stored_weight, C, 3 * C, err, "h.%zu.attn.c_attn.weight", i));
+    CLLM_TRY(cllm__load_find(loader, &stored_bias, 0, 3 * C, err, "h.%zu.attn.c_attn.bias", i));
     cllm__real *weight;
     CLLM_TRY(cllm__load_scratch(loader, 5 * C * C + 3 * C, &weight, err));
     cllm__real *bias = weight + 3 * C * C, *part = bias + 3 * C;
-    CLLM_TRY(cllm__tensor_to_real(weight_tensor, weight, err));
-    CLLM_TRY(cllm__tensor_to_real(bias_tensor, bias, err));
+    cllm__stored_read(&stored_weight, weight);
+    cllm__stored_read(&stored_bias, bias);
     CLLM_TRY(load_columns(loader, &layer->query, weight, bias, part, 0, C, err));
     CLLM_TRY(load_columns(loader, &layer->key_value, weight, bias, part, C, 2 * C, err));
     return load_linear(loader, &layer->projection, C, C, i, "attn.c_proj", err);

@@ -2,6 +2,7 @@
  * LLaMA (Touvron et al. 2023) and its relatives Mistral and Qwen2, as Hugging Face's transformers stores them: RMSNorm,
  * rotary positions, grouped key-value heads, SwiGLU; matrices as [out × in].
  */
+#include <json-c/json.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,29 @@ static cllm_status scale_llama3(cllm__config rope, const cllm__architecture *a, 
     return CLLM_OK;
 }
 
+/* A factor for each wavelength, written as longrope with the same factors for short and long texts: GGUF files say so what
+ * scaling a model has. Longrope proper, whose factors change with the text's length, is refused. */
+static cllm_status scale_each(cllm__config rope, const cllm__architecture *a, cllm_error *err) {
+    struct json_object *factors = NULL, *others = NULL;
+    double attention;
+    CLLM_TRY(cllm__config_number(rope, "attention_factor", 0, 1e6, &(double){0}, &attention, err));
+    json_object_object_get_ex(rope.object, "short_factor", &factors);
+    json_object_object_get_ex(rope.object, "long_factor", &others);
+    if (attention != 1 || !json_object_equal(factors, others))
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "%s: rotary scaling 'longrope' is supported only with equal short_factor and "
+                          "long_factor and an attention_factor of 1; default, linear and llama3 are", rope.place);
+    size_t count = json_object_is_type(factors, json_type_array) ? json_object_array_length(factors) : 0;
+    if (count != a->rotary_width / 2)
+        return cllm__fail(err, CLLM_ERR_DATA, "%s: short_factor must be a list of %zu numbers", rope.place, a->rotary_width / 2);
+    for (size_t j = 0; j < count; j++) {
+        double factor = json_object_get_double(json_object_array_get_idx(factors, j));
+        if (!(factor > 1e-9 && factor < 1e9))
+            return cllm__fail(err, CLLM_ERR_DATA, "%s: number %zu of short_factor is %g; it must be positive", rope.place, j, factor);
+        a->rotary[j] /= factor;
+    }
+    return CLLM_OK;
+}
+
 /* Angles per position from theta and scaling, which stand in the configuration itself, in rope_scaling (before
  * transformers 5) or in rope_parameters. */
 static cllm_status read_rotary(cllm__config config, cllm__architecture *a, cllm_error *err) {
@@ -65,10 +89,10 @@ static cllm_status read_rotary(cllm__config config, cllm__architecture *a, cllm_
         CLLM_TRY(cllm__config_number(rope, "rope_theta", 1, 1e15, &theta, &theta, err));
         CLLM_TRY(cllm__config_number(rope, "partial_rotary_factor", 0, 1, &part, &part, err));
         CLLM_TRY(cllm__config_text(rope, cllm__config_has(rope, "rope_type") ? "rope_type" : "type", "default", &type, err));
-        if (strcmp(type, "default") != 0 && strcmp(type, "linear") != 0 && strcmp(type, "llama3") != 0)
+        if (strcmp(type, "default") != 0 && strcmp(type, "linear") != 0 && strcmp(type, "llama3") != 0 && strcmp(type, "longrope") != 0)
             return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "%s: rotary scaling '%.40s' is not supported; default, linear and llama3 are",
                               config.place, type);
-        if (strcmp(type, "default") != 0) CLLM_TRY(cllm__config_number(rope, "factor", 1, 1e6, NULL, &factor, err));
+        if (strcmp(type, "linear") == 0 || strcmp(type, "llama3") == 0) CLLM_TRY(cllm__config_number(rope, "factor", 1, 1e6, NULL, &factor, err));
     }
     a->rotary_width = (size_t)((double)a->head_width * part);
     if (a->rotary_width < 2) return cllm__fail(err, CLLM_ERR_DATA, "%s: no value of a head has rotary positions", config.place);
@@ -78,6 +102,7 @@ static cllm_status read_rotary(cllm__config config, cllm__architecture *a, cllm_
         a->rotary[j] = pow(theta, -2 * (double)j / (double)a->rotary_width);
         if (strcmp(type, "linear") == 0) a->rotary[j] /= factor;
     }
+    if (strcmp(type, "longrope") == 0) return scale_each(rope, a, err);
     return strcmp(type, "llama3") == 0 ? scale_llama3(rope, a, factor, err) : CLLM_OK;
 }
 
@@ -139,9 +164,8 @@ static cllm_status read_biases(cllm__config config, biases *out, cllm_error *err
 }
 
 /* The bias of "layers.<i>.<name>"; one that should not be there means that the configuration is another model's. */
-static cllm_status find_bias(cllm__loader *loader, const cllm__tensor **out, size_t count, bool wanted, size_t i, const char *name,
+static cllm_status find_bias(cllm__loader *loader, cllm__stored *out, size_t count, bool wanted, size_t i, const char *name,
                              cllm_error *err) {
-    *out = NULL;
     if (wanted) return cllm__load_find(loader, out, 0, count, err, "layers.%zu.%s.bias", i, name);
     if (!cllm__load_has(loader, "layers.%zu.%s.bias", i, name)) return CLLM_OK;
     return cllm__fail(err, CLLM_ERR_MISMATCH, "%s has a tensor '%slayers.%zu.%s.bias', which the configuration does not speak of",
@@ -151,7 +175,7 @@ static cllm_status find_bias(cllm__loader *loader, const cllm__tensor **out, siz
 /* Two matrices of the same kind, names[1] NULL for one alone, become one: outputs side by side. */
 static cllm_status load_linear(cllm__loader *loader, cllm__linear *linear, size_t in, size_t out, bool bias, size_t i,
                                const char *const names[2], cllm_error *err) {
-    const cllm__tensor *weights[2] = {NULL, NULL}, *vectors[2] = {NULL, NULL};
+    cllm__stored weights[2], vectors[2];
     size_t parts = names[1] != NULL ? 2 : 1;
     for (size_t p = 0; p < parts; p++) {
         CLLM_TRY(cllm__load_find(loader, &weights[p], out, in, err, "layers.%zu.%s.weight", i, names[p]));
@@ -159,10 +183,10 @@ static cllm_status load_linear(cllm__loader *loader, cllm__linear *linear, size_
     }
     cllm__real *scratch = NULL;
     CLLM_TRY(cllm__load_scratch(loader, parts * out * in, &scratch, err));
-    for (size_t p = 0; p < parts; p++) CLLM_TRY(cllm__tensor_to_real(weights[p], scratch + p * out * in, err));
+    for (size_t p = 0; p < parts; p++) cllm__stored_read(&weights[p], scratch + p * out * in);
     CLLM_TRY(cllm__load_pack(loader, linear, scratch, in, parts * out, true, err));
     if (!bias) return CLLM_OK;
-    for (size_t p = 0; p < parts; p++) CLLM_TRY(cllm__tensor_to_real(vectors[p], scratch + p * out, err));
+    for (size_t p = 0; p < parts; p++) cllm__stored_read(&vectors[p], scratch + p * out);
     return cllm__load_copy(loader, &linear->bias, scratch, parts * out, err);
 }
 

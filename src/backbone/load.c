@@ -41,16 +41,14 @@ bool cllm__load_has(const cllm__loader *loader, const char *format, ...) {
     return cllm__checkpoint_has(&loader->backbone->checkpoint, name);
 }
 
-static cllm_status find(cllm__loader *loader, const char *name, size_t rows, size_t columns, const cllm__tensor **out,
+static cllm_status find(cllm__loader *loader, const char *name, size_t rows, size_t columns, cllm__stored *out,
                         cllm_error *err) {
-    uint64_t shape[2] = {rows, columns};
-    size_t skip = rows == 0 ? 1 : 0; /* a vector */
-    CLLM_TRY(cllm__checkpoint_tensor(&loader->backbone->checkpoint, name, 2 - skip, shape + skip, out, err));
-    loader->backbone->info.parameters += cllm__tensor_count(*out);
+    CLLM_TRY(cllm__checkpoint_tensor(&loader->backbone->checkpoint, name, rows, columns, out, err));
+    loader->backbone->info.parameters += cllm__stored_count(out);
     return CLLM_OK;
 }
 
-cllm_status cllm__load_find(cllm__loader *loader, const cllm__tensor **out, size_t rows, size_t columns, cllm_error *err,
+cllm_status cllm__load_find(cllm__loader *loader, cllm__stored *out, size_t rows, size_t columns, cllm_error *err,
                             const char *format, ...) {
     char name[NAME_MAX_LENGTH];
     FORMAT_NAME(name, loader, format);
@@ -68,14 +66,11 @@ cllm_status cllm__load_array(cllm__loader *loader, cllm__real **out, size_t rows
                              const char *format, ...) {
     char name[NAME_MAX_LENGTH];
     FORMAT_NAME(name, loader, format);
-    const cllm__tensor *tensor;
-    CLLM_TRY(find(loader, name, rows, columns, &tensor, err));
-    cllm__real *values;
-    CLLM_TRY(new_values(loader, &values, cllm__tensor_count(tensor), err));
-    cllm_status status = cllm__tensor_to_real(tensor, values, err);
-    if (status == CLLM_OK) *out = values;
-    else cllm__free(values);
-    return status;
+    cllm__stored stored;
+    CLLM_TRY(find(loader, name, rows, columns, &stored, err));
+    CLLM_TRY(new_values(loader, out, cllm__stored_count(&stored), err));
+    cllm__stored_read(&stored, *out);
+    return CLLM_OK;
 }
 
 cllm_status cllm__load_copy(cllm__loader *loader, cllm__real **out, const cllm__real *values, size_t count, cllm_error *err) {
@@ -108,14 +103,13 @@ cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cl
 }
 
 /* Packs a tensor of [in × out], or [out × in] if `transposed`; straight from the mapped file where its numbers are ours. */
-static cllm_status pack_tensor(cllm__loader *loader, cllm__linear *linear, const cllm__tensor *tensor, size_t in, size_t out,
+static cllm_status pack_stored(cllm__loader *loader, cllm__linear *linear, const cllm__stored *stored, size_t in, size_t out,
                                bool transposed, cllm_error *err) {
-    const cllm__real *values = tensor->data;
-    cllm__st_dtype ours = sizeof(cllm__real) == sizeof(double) ? CLLM_ST_F64 : CLLM_ST_F32;
-    if (tensor->dtype != ours || !cllm__tensor_aligned(tensor)) {
+    const cllm__real *values = cllm__stored_direct(stored);
+    if (values == NULL) {
         cllm__real *scratch = NULL;
         CLLM_TRY(cllm__load_scratch(loader, in * out, &scratch, err));
-        CLLM_TRY(cllm__tensor_to_real(tensor, scratch, err));
+        cllm__stored_read(stored, scratch);
         values = scratch;
     }
     return cllm__load_pack(loader, linear, values, in, out, transposed, err);
@@ -125,9 +119,9 @@ cllm_status cllm__load_matrix(cllm__loader *loader, cllm__linear *linear, size_t
                               const char *format, ...) {
     char name[NAME_MAX_LENGTH];
     FORMAT_NAME(name, loader, format);
-    const cllm__tensor *tensor;
-    CLLM_TRY(find(loader, name, transposed ? out : in, transposed ? in : out, &tensor, err));
-    return pack_tensor(loader, linear, tensor, in, out, transposed, err);
+    cllm__stored stored;
+    CLLM_TRY(find(loader, name, transposed ? out : in, transposed ? in : out, &stored, err));
+    return pack_stored(loader, linear, &stored, in, out, transposed, err);
 }
 
 cllm_status cllm__load_words(cllm__loader *loader, cllm_error *err, const char *name) {
@@ -140,17 +134,16 @@ cllm_status cllm__load_words(cllm__loader *loader, cllm_error *err, const char *
 cllm_status cllm__load_head(cllm__loader *loader, cllm_error *err, const char *name) {
     cllm__backbone *backbone = loader->backbone;
     const cllm__architecture *a = &backbone->architecture;
-    const cllm__tensor *tensor = backbone->words;
-    uint64_t shape[2] = {a->vocabulary, a->width};
+    cllm__stored stored = backbone->words;
     if (!a->tied_head) {
-        CLLM_TRY(find(loader, name, a->vocabulary, a->width, &tensor, err));
+        CLLM_TRY(find(loader, name, a->vocabulary, a->width, &stored, err));
     } else if (cllm__checkpoint_has(&backbone->checkpoint, name)) {
         /* A copy of the word embeddings, as language-model checkpoints carry it; its values are not used. */
-        const cllm__tensor *copy;
-        CLLM_TRY(cllm__checkpoint_tensor(&backbone->checkpoint, name, 2, shape, &copy, err));
+        cllm__stored copy;
+        CLLM_TRY(cllm__checkpoint_tensor(&backbone->checkpoint, name, a->vocabulary, a->width, &copy, err));
     }
     if (loader->options.headless) return CLLM_OK;
-    return pack_tensor(loader, &backbone->head, tensor, a->width, a->vocabulary, true, err);
+    return pack_stored(loader, &backbone->head, &stored, a->width, a->vocabulary, true, err);
 }
 
 void cllm__linear_free(cllm__linear *linear) {

@@ -16,7 +16,6 @@ enum {
     ALIGNMENT_MAX = 1 << 20,
     DEPTH_MAX = 4, /* of arrays in arrays */
     PARTS_MAX = 4096,
-    SHOWN = 80, /* bytes of a name in messages */
     /* The fewest bytes that these can take: counts are checked against what is left of the file before anything is allocated. */
     VALUE_BYTES = 8 + 4 + 1,
     TENSOR_BYTES = 8 + 4 + 8 + 4 + 8
@@ -58,9 +57,8 @@ const char *cllm__gguf_kind_name(cllm__gguf_kind kind) {
 
 /* ---- Names ---- */
 
-/* A name from the file for a message: printable, and cut where it is long. */
-static const char *show(char text[SHOWN + 1], cllm__gguf_text name) {
-    size_t n = name.length < SHOWN ? name.length : SHOWN;
+const char *cllm__gguf_show(char text[CLLM_GGUF_SHOWN], cllm__gguf_text name) {
+    size_t n = name.length < CLLM_GGUF_SHOWN ? name.length : CLLM_GGUF_SHOWN - 1;
     for (size_t i = 0; i < n; i++) text[i] = name.data[i] >= ' ' && name.data[i] < 127 ? name.data[i] : '?';
     text[n] = '\0';
     return text;
@@ -156,17 +154,17 @@ static cllm_status take_text(reader *r, cllm__gguf_text *out, const char *what) 
 
 static cllm_status take_kind(reader *r, cllm__gguf_text key, cllm__gguf_kind *out) {
     uint32_t kind;
-    char shown[SHOWN + 1];
+    char shown[CLLM_GGUF_SHOWN];
     CLLM_TRY(take_u32(r, &kind, "the type of a value"));
-    if (kind >= CLLM_LEN(kinds)) return BAD(r, "'%s' has a value of the unknown type %" PRIu32, show(shown, key), kind);
+    if (kind >= CLLM_LEN(kinds)) return BAD(r, "'%s' has a value of the unknown type %" PRIu32, cllm__gguf_show(shown, key), kind);
     *out = (cllm__gguf_kind)kind;
     return CLLM_OK;
 }
 
 static cllm_status check_bools(const reader *r, cllm__gguf_text key, const unsigned char *data, uint64_t count) {
-    char shown[SHOWN + 1];
+    char shown[CLLM_GGUF_SHOWN];
     for (uint64_t i = 0; i < count; i++)
-        if (data[i] > 1) return BAD(r, "'%s' has a truth value of %u", show(shown, key), (unsigned)data[i]);
+        if (data[i] > 1) return BAD(r, "'%s' has a truth value of %u", cllm__gguf_show(shown, key), (unsigned)data[i]);
     return CLLM_OK;
 }
 
@@ -190,14 +188,14 @@ static cllm_status skip(reader *r, cllm__gguf_text key, cllm__gguf_kind kind, si
 
 static cllm_status skip_array(reader *r, cllm__gguf_text key, size_t depth, cllm__gguf_kind *member, uint64_t *count,
                               const unsigned char **data) {
-    char shown[SHOWN + 1];
-    if (depth > DEPTH_MAX) return BAD(r, "'%s' has arrays nested more than %d deep", show(shown, key), DEPTH_MAX);
+    char shown[CLLM_GGUF_SHOWN];
+    if (depth > DEPTH_MAX) return BAD(r, "'%s' has arrays nested more than %d deep", cllm__gguf_show(shown, key), DEPTH_MAX);
     CLLM_TRY(take_kind(r, key, member));
     CLLM_TRY(take_u64(r, count, "the length of an array"));
     size_t fixed = kinds[*member].size, least = fixed > 0 ? fixed : *member == CLLM_GGUF_STRING ? 8 : 12;
     if (*count > r->left / least)
         return BAD(r, "'%s' claims an array of %" PRIu64 " members, but the file ends after %zu bytes (is it truncated?)",
-                   show(shown, key), *count, r->left);
+                   cllm__gguf_show(shown, key), *count, r->left);
     *data = r->at;
     if (fixed > 0) {
         size_t bytes = (size_t)*count * fixed;
@@ -225,11 +223,11 @@ static cllm_status read_value(reader *r, cllm__gguf_value *value) {
 
 /* One line of the tensor list; `data` is filled in when the place of the data is known: until then it is the offset. */
 static cllm_status read_tensor(reader *r, cllm__gguf_tensor *tensor, uint64_t *offset) {
-    char shown[SHOWN + 1];
+    char shown[CLLM_GGUF_SHOWN];
     cllm__gguf_tensor t = {.count = 1};
     uint32_t rank, type;
     CLLM_TRY(take_text(r, &t.name, "a tensor's name"));
-    show(shown, t.name);
+    cllm__gguf_show(shown, t.name);
     CLLM_TRY(take_u32(r, &rank, "a tensor's rank"));
     if (rank < 1 || rank > CLLM_GGUF_RANK_MAX)
         return BAD(r, "tensor '%s' has %" PRIu32 " dimensions, not 1 to %d", shown, rank, CLLM_GGUF_RANK_MAX);
@@ -306,7 +304,7 @@ static const cllm__gguf_value *find_value(const cllm__gguf_value *const *values,
 }
 
 static cllm_status read_values(reader *r, contents *c, uint64_t count) {
-    char shown[SHOWN + 1];
+    char shown[CLLM_GGUF_SHOWN];
     CLLM_TRY(CLLM_NEW(c->values, (size_t)count, r->err));
     CLLM_TRY(CLLM_NEW(c->by_key, (size_t)count, r->err));
     c->n_values = (size_t)count;
@@ -317,7 +315,7 @@ static cllm_status read_values(reader *r, contents *c, uint64_t count) {
     if (count > 1) qsort(c->by_key, (size_t)count, sizeof *c->by_key, by_key);
     for (size_t i = 1; i < count; i++)
         if (compare(c->by_key[i - 1]->key, c->by_key[i]->key) == 0)
-            return BAD(r, "the key '%s' stands twice", show(shown, c->by_key[i]->key));
+            return BAD(r, "the key '%s' stands twice", cllm__gguf_show(shown, c->by_key[i]->key));
     return CLLM_OK;
 }
 
@@ -339,7 +337,7 @@ static cllm_status read_alignment(const reader *r, const contents *c, size_t *al
 
 /* Places the tensors' data: they begin at the next multiple of the alignment, lie within the file and don't overlap. */
 static cllm_status place_tensors(const reader *r, contents *c) {
-    char shown[SHOWN + 1], before[SHOWN + 1];
+    char shown[CLLM_GGUF_SHOWN], before[CLLM_GGUF_SHOWN];
     size_t alignment, listed = (size_t)(r->at - r->begin), size = listed + r->left;
     CLLM_TRY(read_alignment(r, c, &alignment));
     size_t gap = (alignment - listed % alignment) % alignment;
@@ -351,10 +349,10 @@ static cllm_status place_tensors(const reader *r, contents *c) {
         uint64_t offset = c->offsets[i];
         if (offset % alignment != 0)
             return BAD(r, "the data of tensor '%s' begin at %" PRIu64 ", which is no multiple of the alignment %zu",
-                       show(shown, t->name), offset, alignment);
+                       cllm__gguf_show(shown, t->name), offset, alignment);
         if (offset > room || t->bytes > room - (size_t)offset)
             return BAD(r, "the data of tensor '%s' are %zu bytes from %" PRIu64 " on, but there are only %zu (is the file truncated?)",
-                       show(shown, t->name), t->bytes, offset, room);
+                       cllm__gguf_show(shown, t->name), t->bytes, offset, room);
         t->data = r->begin + start + offset;
         c->places[i] = t;
     }
@@ -362,7 +360,7 @@ static cllm_status place_tensors(const reader *r, contents *c) {
     for (size_t i = 1; i < c->n_tensors; i++) {
         const cllm__gguf_tensor *low = c->places[i - 1], *high = c->places[i];
         if (low->bytes > (size_t)(high->data - low->data))
-            return BAD(r, "the data of tensors '%s' and '%s' overlap", show(before, low->name), show(shown, high->name));
+            return BAD(r, "the data of tensors '%s' and '%s' overlap", cllm__gguf_show(before, low->name), cllm__gguf_show(shown, high->name));
     }
     return CLLM_OK;
 }
@@ -477,13 +475,13 @@ static cllm_status read_others(cllm__gguf *file, const contents *first, int64_t 
 }
 
 static cllm_status index_tensors(cllm__gguf *file, cllm_error *err) {
-    char shown[SHOWN + 1];
+    char shown[CLLM_GGUF_SHOWN];
     CLLM_TRY(CLLM_NEW(file->by_name, file->n_tensors, err));
     for (size_t i = 0; i < file->n_tensors; i++) file->by_name[i] = &file->tensors[i];
     if (file->n_tensors > 1) qsort(file->by_name, file->n_tensors, sizeof *file->by_name, by_name);
     for (size_t i = 1; i < file->n_tensors; i++)
         if (compare(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
-            return bad_file(file->parts[0].path, err, "the tensor '%s' stands twice", show(shown, file->by_name[i]->name));
+            return bad_file(file->parts[0].path, err, "the tensor '%s' stands twice", cllm__gguf_show(shown, file->by_name[i]->name));
     return CLLM_OK;
 }
 

@@ -96,6 +96,9 @@ CLLM_CHECK cllm_status cllm__gguf_bool(const cllm__gguf *file, const char *key, 
                                        cllm_error *err);
 CLLM_CHECK cllm_status cllm__gguf_string(const cllm__gguf *file, const char *key, const cllm__gguf_text *fallback,
                                          cllm__gguf_text *out, cllm_error *err);
+/* The text for a message: printable characters, and cut where it is long; returns `text`. */
+enum { CLLM_GGUF_SHOWN = 81 };
+const char *cllm__gguf_show(char text[CLLM_GGUF_SHOWN], cllm__gguf_text name);
 /* Whether the text is that string. */
 bool cllm__gguf_text_is(cllm__gguf_text text, const char *string);
 

@@ -4,6 +4,10 @@
 
 #include "models.h"
 
+/* The GGUF files among the models, and what their names end in. */
+static const char *const GGUF_MODELS[][2] = {
+    {"gguf_llama", ".gguf"}, {"gguf_bias", ".gguf"}, {"gguf_qwen2", "-00001-of-00002.gguf"}, {"gguf_gpt2", ".gguf"}};
+
 typedef struct bounds {
     double hidden, logits, gradient, cosine;
 } bounds;
@@ -58,10 +62,11 @@ static inline void within(const char *who, const char *what, double error, doubl
     if (!(error <= bound)) fail_msg("%s %s is off by %g, allowed are %g", who, what, error, bound);
 }
 
-static inline void check_golden(const char *name, cllm__dtype dtype, bounds bound) {
+/* `ending` after the name makes the model's path: "" for a folder, ".gguf". */
+static inline void check_golden(const char *name, const char *ending, cllm__dtype dtype, bounds bound) {
     golden g = golden_open(name);
     char path[1024];
-    snprintf(path, sizeof path, TEST_DATA "/golden/%s", name);
+    snprintf(path, sizeof path, TEST_DATA "/golden/%s%s", name, ending);
     cllm__backbone *backbone;
     MUST(cllm__backbone_open(&backbone, path, (cllm__backbone_options){.dtype = dtype, .training = true}, &test_error));
     const cllm__backbone_info *info = cllm__backbone_info_of(backbone);

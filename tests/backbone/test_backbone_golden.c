@@ -7,12 +7,14 @@ static const char *const MODELS[] = {"gpt2_f32", "gpt2_f16", "gpt2_bf16", "llama
 
 static void test_f32(void **state) {
     (void)state;
-    for (size_t i = 0; i < CLLM_LEN(MODELS); i++) check_golden(MODELS[i], CLLM__F32, F32);
+    for (size_t i = 0; i < CLLM_LEN(MODELS); i++) check_golden(MODELS[i], "", CLLM__F32, F32);
+    for (size_t i = 0; i < CLLM_LEN(GGUF_MODELS); i++) check_golden(GGUF_MODELS[i][0], GGUF_MODELS[i][1], CLLM__F32, F32);
 }
 
 static void test_bf16(void **state) {
     (void)state;
-    for (size_t i = 0; i < CLLM_LEN(MODELS); i++) check_golden(MODELS[i], CLLM__BF16, BF16);
+    for (size_t i = 0; i < CLLM_LEN(MODELS); i++) check_golden(MODELS[i], "", CLLM__BF16, BF16);
+    for (size_t i = 0; i < CLLM_LEN(GGUF_MODELS); i++) check_golden(GGUF_MODELS[i][0], GGUF_MODELS[i][1], CLLM__BF16, BF16);
 }
 
 int main(void) {
