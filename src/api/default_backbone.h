@@ -1,6 +1,6 @@
 /*
  * The backbone for data that comes without one: a byte-level BPE vocabulary learnt from the data's own training texts, and a
- * small GPT-2 with seeded random weights.
+ * small GPT-2 with seeded random weights, whose vocabulary head knows how frequent each piece is.
  */
 #ifndef CLLM_API_DEFAULT_BACKBONE_H
 #define CLLM_API_DEFAULT_BACKBONE_H

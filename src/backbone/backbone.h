@@ -86,10 +86,13 @@ double cllm__backbone_flops(const cllm__backbone_info *info, cllm__ragged ragged
 /* Writes a GPT-2 of any size with seeded random weights as a Hugging Face folder, without a tokenizer. The weights are those of
  * GPT-2's own initialisation, N(0, 0.02²) with residual projections scaled by 1/sqrt(2·layers): right before training them, but
  * frozen they pass next to nothing from one token to another. `lively` weights are meant to stay frozen: matrices N(0, 1/inputs),
- * words N(0, 0.1²), so that what a prompt's tokens say reaches the last state and the vocabulary head. */
+ * words N(0, 0.1²), so that what a prompt's tokens say reaches the last state and the vocabulary head.
+ * `word_logits` [vocabulary], if any, become the head's bias: the last dimension of the last state is a constant and each word's
+ * embedding holds its logit there, so that a model that has learnt nothing yet predicts their softmax. */
 typedef struct cllm__gpt2_shape {
     size_t layers, heads, width, vocabulary, context;
     bool lively;
+    const double *word_logits; /* borrowed; NULL: no bias */
 } cllm__gpt2_shape;
 CLLM_CHECK cllm_status cllm__gpt2_init(const char *folder, cllm__gpt2_shape shape, uint64_t seed, cllm_error *err);
 

@@ -10,6 +10,10 @@
 
 enum { NAME_SIZE = 48, TENSORS_OF_LAYER = 12, TENSORS_BESIDE = 4 };
 
+/* The constant in the last state that carries the head's bias: large enough that in the words' embeddings the bias, some nats, is
+ * no larger than the rest. */
+enum { HEAD_BIAS_STATE = 20 };
+
 typedef struct writer {
     cllm__tensor *tensors;
     char (*names)[NAME_SIZE];
@@ -70,6 +74,17 @@ static void add_all(writer *w, cllm__gpt2_shape shape) {
     add(w, -1, "ln_f.bias", 0, C, 0, 0);
 }
 
+/* The bias of the vocabulary head, which GPT-2 lacks: see the header. */
+static void bias_head(writer *w, cllm__gpt2_shape shape) {
+    size_t last = shape.width - 1;
+    float *words = w->values, *bias = w->values + w->used - shape.width, *weight = bias - shape.width;
+    double mean = 0;
+    for (size_t v = 0; v < shape.vocabulary; v++) mean += shape.word_logits[v] / (double)shape.vocabulary;
+    for (size_t v = 0; v < shape.vocabulary; v++) words[v * shape.width + last] = (float)((shape.word_logits[v] - mean) / HEAD_BIAS_STATE);
+    weight[last] = 0;
+    bias[last] = HEAD_BIAS_STATE;
+}
+
 static cllm_status write_config(const char *folder, cllm__gpt2_shape shape, cllm_error *err) {
     char *path = cllm__path_join(folder, "config.json");
     if (path == NULL) return cllm__fail_nomem(err);
@@ -97,6 +112,7 @@ static cllm_status write_weights(const char *folder, cllm__gpt2_shape shape, uin
     CLLM_TRY_CLEAN((path = cllm__path_join(folder, "model.safetensors")) != NULL ? CLLM_OK : cllm__fail_nomem(err));
     add_all(&w, shape);
     CLLM_ASSERT(w.count == tensors && w.used == values);
+    if (shape.word_logits != NULL) bias_head(&w, shape);
     status = cllm__safetensors_write(path, w.tensors, w.count, METADATA, 1, err);
 cleanup:
     cllm__free(path);

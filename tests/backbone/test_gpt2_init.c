@@ -79,6 +79,33 @@ static void test_distribution(void **state) {
     cllm__safetensors_close(file);
 }
 
+/* Whatever the prompt, the last state gives each word its logit besides what its other dimensions say. */
+static void test_word_logits(void **state) {
+    (void)state;
+    double logits[300], mean = 0;
+    for (int v = 0; v < 300; v++) mean += (logits[v] = -log(1 + v)) / 300;
+    cllm__gpt2_shape shape = SHAPE;
+    shape.word_logits = logits;
+    cllm__remove_tree(FOLDER);
+    MUST(cllm__gpt2_init(FOLDER, shape, 1, &test_error));
+    cllm__backbone *backbone;
+    MUST(cllm__backbone_open(&backbone, FOLDER, (cllm__backbone_options){0}, &test_error));
+    size_t start[] = {0, 2}, last = 1;
+    cllm__real x[2 * 48], h[48], word[48];
+    cllm__backbone_embed(backbone, 7, x);
+    cllm__backbone_embed(backbone, 9, x + 48);
+    cllm__pass *pass;
+    MUST(cllm__pass_create(&pass, backbone, NULL, &test_error));
+    MUST(cllm__pass_forward(pass, (cllm__ragged){1, start}, x, &last, 1, (cllm__forward_options){0}, h, &test_error));
+    for (int32_t v = 0; v < 300; v++) {
+        cllm__backbone_embed(backbone, v, word);
+        assert_true(fabs(h[47] * word[47] - (logits[v] - mean)) < 1e-5);
+    }
+    assert_true(fabs(h[3]) > 1e-3);
+    cllm__pass_free(pass);
+    cllm__backbone_close(backbone);
+}
+
 static void expect(cllm__gpt2_shape shape, cllm_status wanted, const char *words) {
     cllm_error err = {0};
     assert_int_equal(cllm__gpt2_init(FOLDER, shape, 1, &err), wanted);
@@ -148,7 +175,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_opens),
-        cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_distribution), cmocka_unit_test(test_word_logits),
         cmocka_unit_test(test_refusals),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
