@@ -184,8 +184,17 @@ cllm_status cllm_demo_shop(const char *folder, size_t users, size_t items, uint6
         return cllm__fail(err, CLLM_ERR_USAGE, "a shop of %zu users and %zu items: give 1 to 1000000 users and %d to 100000 items", users, items, DEMO_THEMES);
     }
     shop s = {.rng = cllm__rng_make(seed, CLLM_RNG_DEMO, 0, 0), .n_items = items, .n_users = users};
-    cllm_status status = cllm__make_folders(folder, err);
-    if (status == CLLM_OK) status = write_shop(&s, folder, err);
+    char *temporary = NULL;
+    cllm_status status;
+    if (cllm__path_is_folder(folder)) { /* the caller's own: what else is in it stays, the three files are replaced one by one */
+        status = write_shop(&s, folder, err);
+    } else {
+        status = cllm__folder_begin(folder, false, &temporary, err);
+        if (status == CLLM_OK) status = write_shop(&s, temporary, err);
+        if (status == CLLM_OK) status = cllm__folder_commit(temporary, folder, err);
+        if (status != CLLM_OK && temporary != NULL) cllm__remove_tree(temporary);
+        cllm__free(temporary);
+    }
     cllm__free(s.items);
     cllm__free(s.people);
     cllm__free(s.weights);

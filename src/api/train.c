@@ -3,6 +3,7 @@
  * itself knows neither files nor metrics.
  */
 #define _XOPEN_SOURCE 700 /* realpath, mkdtemp */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,13 +116,18 @@ static char *in_run(const training *t, const char *name) {
     return cllm__path_join(t->run.folder, name);
 }
 
+/* Each stage has its own file: a crash between two stages leaves the first one's behind, which is no beginning for the second. */
+static const char *checkpoint_name(bool final) {
+    return final ? "final-checkpoint.safetensors" : "checkpoint.safetensors";
+}
+
 static cllm_status save_checkpoint(void *context, cllm_error *err) {
     training *t = context;
     struct json_object *extra = json_object_new_object(), *validation = NULL;
     json_object_object_add(extra, "csv", json_object_new_int64((int64_t)t->log.csv_size));
     json_object_object_add(extra, "json", json_object_new_int64((int64_t)t->log.json_size));
     if (json_object_object_get_ex(t->run.manifest, "validation", &validation)) json_object_object_add(extra, "validation", json_object_get(validation));
-    char *path = in_run(t, "checkpoint.safetensors");
+    char *path = in_run(t, checkpoint_name(t->final));
     cllm_status status = path == NULL ? cllm__fail_nomem(err)
                                       : cllm__checkpoint_save(&t->trainer, path, json_object_to_json_string_ext(extra, JSON_C_TO_STRING_PLAIN), err);
     cllm__free(path);
@@ -317,8 +323,10 @@ static cllm_status temporary_folder(char **path, cllm_error *err) {
     const char *base = getenv("TMPDIR");
     char *pattern = cllm__path_join(base != NULL && base[0] != '\0' ? base : "/tmp", "cllm4rec-XXXXXX");
     if (pattern == NULL) return cllm__fail_nomem(err);
-    if (mkdtemp(pattern) == NULL) {
-        cllm_status status = cllm__fail_errno(err, "cannot make the folder '%s'", pattern);
+    int refused = cllm__io_ask(CLLM_IO_MKDIR, pattern);
+    if (refused != 0) errno = refused;
+    if (refused != 0 || mkdtemp(pattern) == NULL) {
+        cllm_status status = cllm__fail_errno(err, "cannot make the folder '%s' (TMPDIR names another place)", pattern);
         cllm__free(pattern);
         return status;
     }
@@ -339,7 +347,7 @@ static int64_t manifest_int(struct json_object *object, const char *name) {
 
 /* From the run folder's checkpoint, or from the beginning if it stopped before the first one. */
 static cllm_status load_checkpoint(training *t, cllm_error *err) {
-    char *path = in_run(t, "checkpoint.safetensors"), *extra_text = NULL;
+    char *path = in_run(t, checkpoint_name(t->final)), *extra_text = NULL;
     if (path == NULL) return cllm__fail_nomem(err);
     struct json_object *extra = NULL, *validation = NULL;
     cllm_status status = CLLM_OK;
@@ -376,10 +384,12 @@ static cllm_status save_model(training *t, const char *name, cllm_error *err) {
     return status;
 }
 
-static void remove_checkpoint(const training *t) {
-    char *path = in_run(t, "checkpoint.safetensors");
-    if (path != NULL) unlink(path);
-    cllm__free(path);
+static void remove_checkpoints(const training *t) {
+    for (int final = 0; final < 2; final++) {
+        char *path = in_run(t, checkpoint_name(final != 0));
+        if (path != NULL) unlink(path);
+        cllm__free(path);
+    }
 }
 
 /* Runs the present stage to its end and saves its tables under `name`. */
@@ -412,7 +422,7 @@ static cllm_status end_stage(training *t, const char *stage, const char *state, 
     json_object_object_add(t->run.manifest, "csv_size", json_object_new_int64((int64_t)t->log.csv_size));
     json_object_object_add(t->run.manifest, "log_size", json_object_new_int64((int64_t)t->log.json_size));
     CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
-    remove_checkpoint(t);
+    remove_checkpoints(t);
     return CLLM_OK;
 }
 
@@ -457,12 +467,25 @@ static cllm_status train_new(training *t, bool *finished, struct json_object **j
     return cllm__run_log_open(&t->log, t->run.folder, 0, 0, err);
 }
 
+/* A copy of the measured tables under their own name. They also stay where they are for use until the last fit replaces them. */
+static cllm_status keep_fit(const training *t, cllm_error *err) {
+    char *from = in_run(t, "model.safetensors"), *to = in_run(t, "fit.safetensors");
+    cllm__map map = {0};
+    cllm_status status = from == NULL || to == NULL ? cllm__fail_nomem(err) : cllm__map_open(&map, from, err);
+    if (status == CLLM_OK) status = cllm__write_file(to, map.data, map.size, err);
+    cllm__map_close(&map);
+    cllm__free(from);
+    cllm__free(to);
+    return status;
+}
+
 static cllm_status train_resumed(training *t, bool *finished, struct json_object **json, cllm_error *err) {
     const cllm_train_options *o = t->options;
     if (o->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give the run folder (-o) that shall go on");
     cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = o->dataset, .training = true, .pool = t->pool};
     CLLM_TRY(cllm__run_open(&t->run, o->output, &options, err));
     bool done = strcmp(manifest_text(t, "status"), "done") == 0, was_final = strcmp(manifest_text(t, "stage"), "final") == 0;
+    if (done) remove_checkpoints(t); /* of a call that failed behind its last word */
     if (done && (was_final || !o->final)) {
         cllm__log(host_of(t), CLLM_LOG_INFO, "'%s' is complete: there is nothing to resume", o->output);
         *json = report_json(t);
@@ -470,12 +493,7 @@ static cllm_status train_resumed(training *t, bool *finished, struct json_object
         return CLLM_OK;
     }
     if (done) { /* a finished fit that is to be fitted on all rows now */
-        char *from = in_run(t, "model.safetensors"), *to = in_run(t, "fit.safetensors");
-        int failed = from == NULL || to == NULL || rename(from, to) != 0;
-        cllm_status status = failed ? cllm__fail_errno(err, "cannot rename 'model.safetensors' in '%s'", o->output) : CLLM_OK;
-        cllm__free(from);
-        cllm__free(to);
-        CLLM_TRY(status);
+        CLLM_TRY(keep_fit(t, err));
         json_object_object_add(t->run.manifest, "final", json_object_new_boolean(true));
         add_text(t->run.manifest, "stage", "final");
         add_text(t->run.manifest, "status", "training");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,11 +83,13 @@ void cllm__remove_tree(const char *path) {
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* fsync of the folder that holds `path`, so that a rename in it is on the disk. */
+/* fsync of the folder that holds `path`, so that a rename in it is on the disk. Without allocation: what was renamed is there, and
+ * a want of memory must not say otherwise. */
 static cllm_status sync_parent(const char *path, cllm_error *err) {
-    char *parent = cllm__strdup(path);
-    if (parent == NULL) return cllm__fail_nomem(err);
-    size_t length = strlen(parent);
+    char parent[PATH_MAX];
+    size_t length = strlen(path);
+    CLLM_ASSERT(length < sizeof parent); /* it was renamed, so the system took it */
+    memcpy(parent, path, length + 1);
     while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
     char *slash = strrchr(parent, '/');
     if (slash == NULL) strcpy(parent, ".");
@@ -97,7 +100,6 @@ static cllm_status sync_parent(const char *path, cllm_error *err) {
         status = cllm__fail_errno(err, "cannot flush the folder '%s' to disk", parent);
     }
     if (fd >= 0) close(fd);
-    cllm__free(parent);
     return status;
 }
 

@@ -32,15 +32,18 @@ static cllm_status append(const char *path, const char *text, size_t length, uin
 /* Cuts a log back to what the checkpoint knew of it. */
 static cllm_status cut_back(const char *path, uint64_t size, cllm_error *err) {
     struct stat info;
+    int refused = cllm__io_ask(CLLM_IO_WRITE, path);
     if (size == 0) {
-        if (unlink(path) != 0 && errno != ENOENT) return cllm__fail_errno(err, "cannot begin '%s' anew", path);
+        if (refused != 0) errno = refused;
+        if ((refused != 0 || unlink(path) != 0) && errno != ENOENT) return cllm__fail_errno(err, "cannot begin '%s' anew", path);
         return CLLM_OK;
     }
     if (stat(path, &info) != 0 || (uint64_t)info.st_size < size) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s' is missing or shorter than the checkpoint says (%llu bytes): it was changed by hand", path,
                           (unsigned long long)size);
     }
-    if (truncate(path, (off_t)size) != 0) return cllm__fail_errno(err, "cannot cut '%s'", path);
+    if (refused != 0) errno = refused;
+    if (refused != 0 || truncate(path, (off_t)size) != 0) return cllm__fail_errno(err, "cannot cut '%s'", path);
     return CLLM_OK;
 }
 
