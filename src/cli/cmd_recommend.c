@@ -84,6 +84,7 @@ static int answer_file(recommending *r, const char *path) {
             count = 0;
         }
     }
+    if (code == 0 && ferror(file)) code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s'", path);
     for (size_t i = 0; i < CHUNK; i++) free(lines[i]);
     if (file != stdin) fclose(file);
     return code;
@@ -115,6 +116,11 @@ static char *read_ids(const char *given, text_list *list) {
         size_t n = fread(text + used, 1, 65536, file);
         if (n == 0) break;
         used += n;
+    }
+    if (ferror(file)) { /* a folder, say */
+        fclose(file);
+        free(text);
+        return NULL;
     }
     fclose(file);
     text[used] = '\0';
@@ -167,14 +173,18 @@ int cmd_recommend(int argc, char **argv) {
     if (user != NULL && users_file != NULL) return console_fail_text(argv[0], wrong, "give --user or --users-file, not both");
 
     char *kept[3] = {NULL}, field[32] = "";
+    recommending r = {0};
+    cllm_error err = {0};
+    cllm_model *model;
     const char *const given[3] = {history, deny, allow};
     text_list *const lists[3] = {&history_ids, &deny_ids, &allow_ids};
     for (size_t i = 0; i < 3; i++) {
         if (given[i] != NULL && (kept[i] = read_ids(given[i], lists[i])) == NULL) {
-            return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot read '%s'", given[i]);
+            code = console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot read '%s'", given[i]);
+            goto cleanup;
         }
     }
-    recommending r = {.format = format};
+    r.format = format;
     r.request = (cllm_request){.user = user, .history = history_ids.values, .n_history = history_ids.count, .k = k,
                                .include_seen = include_seen, .deny = deny_ids.values, .n_deny = deny_ids.count,
                                .allow = allow != NULL ? (allow_ids.count > 0 ? allow_ids.values : (const char *const[]){NULL}) : NULL,
@@ -182,28 +192,27 @@ int cmd_recommend(int argc, char **argv) {
     if (where != NULL) {
         const char *equals = strchr(where, '=');
         if (equals == NULL || (size_t)(equals - where) >= sizeof field) {
-            return console_fail_text(argv[0], wrong, "--where '%s': give category=NAME or brand=NAME", where);
+            code = console_fail_text(argv[0], wrong, "--where '%s': give category=NAME or brand=NAME", where);
+            goto cleanup;
         }
         memcpy(field, where, (size_t)(equals - where));
         r.request.where_field = field;
         r.request.where_value = equals + 1;
     }
-
-    cllm_error err = {0};
-    cllm_model *model;
-    if (cllm_model_open(&model, run, data, dtype, &err) != CLLM_OK) return console_fail(argv[0], &err);
-    if (cllm_session_open(&r.session, model, threads, &err) != CLLM_OK) {
-        cllm_model_close(model);
-        return console_fail(argv[0], &err);
+    if (cllm_model_open(&model, run, data, dtype, &err) != CLLM_OK) {
+        code = console_fail(argv[0], &err);
+        goto cleanup;
     }
-    code = users_file != NULL ? answer_file(&r, users_file) : answer(&r, &r.request, 1);
+    if (cllm_session_open(&r.session, model, threads, &err) != CLLM_OK) code = console_fail(argv[0], &err);
+    else code = users_file != NULL ? answer_file(&r, users_file) : answer(&r, &r.request, 1);
     cllm_session_close(r.session);
     cllm_model_close(model);
+    /* One request that fails fails the command; of a file of users, those that were answered count. */
+    if (code == 0 && users_file == NULL) code = r.first_failure;
+cleanup:
     for (size_t i = 0; i < 3; i++) {
         free(kept[i]);
         text_list_free(lists[i]);
     }
-    if (code != 0) return code;
-    /* One request that fails fails the command; of a file of users, those that were answered count. */
-    return users_file == NULL ? r.first_failure : 0;
+    return code;
 }

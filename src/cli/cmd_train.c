@@ -20,6 +20,7 @@ static const method_flag METHOD[] = {
     {"predict-first", "0|1", "whether the first main token is predicted (1)"},
     {"reorder", "0|1", "new item order in every epoch (1)"},
     {"dropout", "P", "in the frozen backbone (0)"},
+    {"init", "normal|text-mean", "tokens begin at random, or at the mean of their texts' word embeddings (normal)"},
     {"content", "0|1", "0: no content model and no mutual regularisation"},
     {"content-share", "X", "the part of the texts that a content epoch visits (1)"},
     {"max-text-tokens", "N", "longer texts are cut (128)"},

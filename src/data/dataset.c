@@ -261,6 +261,42 @@ static cllm_status check_texts(cllm__dataset *d, bool trust, cllm_error *err) {
     return CLLM_OK;
 }
 
+/* Each review's pair stands in the split that the review names: a review of a held-out pair that calls itself one of training would
+ * teach what is measured. Reviews are taken by user, so that each row of the matrices is walked once. */
+static cllm_status check_review_pairs(const cllm__dataset *d, cllm_error *err) {
+    size_t *next = NULL, *reviews = NULL;
+    uint64_t *mark = NULL; /* of an item: 3 · (user + 1) + split of the user's pair with it */
+    cllm_status status;
+    CLLM_TRY_CLEAN(CLLM_NEW(next, d->n_users + 1, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(reviews, d->n_texts, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(mark, d->n_items, err));
+    for (size_t i = 0; i < d->n_texts; i++) {
+        if (d->text_kind[i] == CLLM__TEXT_REVIEW) next[d->text_user[i] + 1]++;
+    }
+    for (size_t u = 0; u < d->n_users; u++) next[u + 1] += next[u];
+    for (size_t i = 0; i < d->n_texts; i++) {
+        if (d->text_kind[i] == CLLM__TEXT_REVIEW) reviews[next[d->text_user[i]]++] = i;
+    }
+    for (size_t u = 0, at = 0; u < d->n_users; u++) { /* next[u] is now where the user's reviews end */
+        uint64_t stamp = 3 * ((uint64_t)u + 1);
+        for (int s = 0; s < CLLM__SPLITS && at < next[u]; s++) {
+            const int32_t *items = cllm__row(&d->splits[s], u);
+            for (size_t i = 0; i < cllm__row_count(&d->splits[s], u); i++) mark[items[i]] = stamp + (uint64_t)s;
+        }
+        for (; at < next[u]; at++) {
+            size_t i = reviews[at];
+            if (mark[d->text_item[i]] == stamp + d->text_split[i]) continue;
+            status = damaged(d, CLLM__FILE_TEXT_INDEX, err, "a review of a pair that is not in the review's split", i);
+            goto cleanup;
+        }
+    }
+cleanup:
+    cllm__free(next);
+    cllm__free(reviews);
+    cllm__free(mark);
+    return status;
+}
+
 static cllm_status open_texts(cllm__dataset *d, bool trust, cllm_error *err) {
     const void *data;
     CLLM_TRY(open_tensors(d, CLLM__FILE_TEXT_INDEX, trust, &d->index, err));
@@ -275,7 +311,8 @@ static cllm_status open_texts(cllm__dataset *d, bool trust, cllm_error *err) {
     CLLM_TRY(vector(d->index, "item", CLLM_ST_I32, d->n_texts, &data, err));
     d->text_item = data;
     CLLM_TRY(map_file(d, CLLM__FILE_TEXTS, trust, &d->texts, err));
-    return check_texts(d, trust, err);
+    CLLM_TRY(check_texts(d, trust, err));
+    return check_review_pairs(d, err);
 }
 
 /* ---- Dropped rows ---- */

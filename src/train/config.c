@@ -67,6 +67,7 @@ static const setting SETTINGS[] = {
     {"dropout", NUMBER, AT(dropout), 0, 0.9, {0}},
     {"dropout-rec-content", NUMBER, AT(dropout_rec_content), 0, 0.9, {0}},
     {"keep", CHOICE, AT(keep_best_loss), 0, 0, {"last", "best-loss"}},
+    {"init", CHOICE, AT(init_text_mean), 0, 0, {"normal", "text-mean"}},
     {"content", SWITCH, AT(content), 0, 0, {0}},
     {"mask-cold", SWITCH, AT(mask_cold), 0, 0, {0}},
     {"patience", INT, AT(patience), 0, 1000000, {0}},

@@ -34,6 +34,7 @@ typedef struct cllm__train_config {
     bool mask_cold;       /* items without a training interaction stay out of the item softmax */
     int patience;         /* recommendation epochs without a better validation figure before it stops; 0: never */
     char monitor[128];    /* sum of metrics: "recall_capped@20+recall_capped@40+ndcg@100" */
+    bool init_text_mean;  /* token tables begin at the means of their texts' word embeddings instead of at random (tables.h) */
     bool shuffle_texts;   /* control experiment: texts are dealt to other users and items */
     int checkpoint_seconds;
 } cllm__train_config;

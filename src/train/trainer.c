@@ -21,9 +21,13 @@ static double lr_of(const cllm__train_config *config, cllm__phase phase) {
 
 /* ---- Life ---- */
 
-static void init_tables(cllm__trainer *t) {
+static cllm_status init_tables(cllm__trainer *t, cllm_error *err) {
     cllm__tables_init_normal(&t->collab, INIT_DEVIATION, t->config.seed, CLLM__TABLES_COLLAB);
     cllm__tables_init_normal(&t->content, INIT_DEVIATION, t->config.seed, CLLM__TABLES_CONTENT);
+    if (t->config.init_text_mean) {
+        CLLM_TRY(cllm__tables_init_text_mean(&t->collab, INIT_DEVIATION, t->in.corpus, t->in.backbone, err));
+        CLLM_TRY(cllm__tables_init_text_mean(&t->content, INIT_DEVIATION, t->in.corpus, t->in.backbone, err));
+    }
     cllm__adam_table_reset(&t->collab_users, adam_at(t->config.lr[1]));
     cllm__adam_table_reset(&t->collab_items, adam_at(t->config.lr[1]));
     cllm__adam_table_reset(&t->content_users, adam_at(t->config.lr[0]));
@@ -35,14 +39,14 @@ static void init_tables(cllm__trainer *t) {
     t->best_epoch = -1;
     t->lowest_collab_loss = t->lowest_content_loss = INFINITY;
     t->order_count = 0;
+    return CLLM_OK;
 }
 
 cllm_status cllm__trainer_restart(cllm__trainer *t, cllm_error *err) {
     if (t->config.epochs[0] + t->config.epochs[1] + t->config.epochs[2] == 0) {
         return cllm__fail(err, CLLM_ERR_USAGE, "epochs 0/0/0: there is nothing to do");
     }
-    init_tables(t);
-    return CLLM_OK;
+    return init_tables(t, err);
 }
 
 static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_items, size_t width, cllm_error *err) {
@@ -68,6 +72,9 @@ cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *con
         t->config.content = false;
     }
     if (!t->config.content) t->config.lambda_c = 0;
+    if (n_documents == 0 && t->config.init_text_mean) {
+        cllm__log(inputs->host, CLLM_LOG_WARN, "init text-mean: there are no texts to take means of; all tokens begin at random");
+    }
 
     CLLM_TRY(CLLM_NEW(t->cold, train->n_items + 1, err));
     CLLM_TRY(CLLM_NEW(t->users, train->n_users + 1, err));
@@ -469,7 +476,7 @@ cllm_status cllm__trainer_plan(cllm__trainer *t, double probe_seconds, cllm__pla
     }
     /* Two sets of tables with their best copies and two moments each, and one gradient. */
     plan.memory = 9 * (t->collab.n_users + t->collab.n_items) * t->collab.width * sizeof(cllm__real);
-    init_tables(t);
+    CLLM_TRY(init_tables(t, err));
     *result = plan;
     return CLLM_OK;
 }

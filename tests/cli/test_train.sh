@@ -57,6 +57,13 @@ equal final "$(get final)" true
 cmp -s run/fit.safetensors chosen || die "--final did not keep the measured tables"
 cmp -s run/model.safetensors chosen && die "--final changed nothing"
 
+# Tokens that begin at the words of their texts.
+run train data -o worded --init text-mean $short -q
+equal init "$("$JSON_GET" settings/init <worded/run.json)" text-mean
+cmp -s worded/model.safetensors chosen && die "--init text-mean changed nothing"
+equal "init without it" "$("$JSON_GET" settings/init <run/run.json)" normal
+fails 2 "normal or text-mean" train data -o x --init words
+
 # The other preset, bf16, and a backbone of one's own; --force replaces.
 run train data -o run --force --preset faithful --dtype bf16 --backbone run/backbone --epochs 0/1/1 --max-text-tokens 8 --json
 equal preset "$(get preset)" faithful

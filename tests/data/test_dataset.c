@@ -379,6 +379,58 @@ static void test_sealed_texts(void **state) {
     cllm__free(data);
 }
 
+/* A review belongs to its pair's split: one of a held-out pair does not pass for training, nor one of a pair that there is not. */
+static void test_sealed_reviews(void **state) {
+    (void)state;
+    cllm__dataset *d;
+    cllm_error err = {0};
+    assert_int_equal(cllm__dataset_open(&d, at("good"), false, &err), CLLM_OK);
+    size_t n = cllm__dataset_texts(d), tried = 0;
+    for (size_t i = 0; i < n; i++) {
+        cllm__text text = cllm__dataset_text(d, i);
+        if (text.kind != CLLM__TEXT_REVIEW) continue;
+        for (int split = 0; split < CLLM__SPLITS; split++) {
+            for (int32_t item = 0; item < (int32_t)cllm__dataset_items(d); item++) {
+                size_t place, size;
+                char *data, words[96];
+                int pair = find_pair(d, cllm__dataset_user_id(d, (size_t)text.user), cllm__dataset_item_id(d, (size_t)item), &place);
+                cllm__safetensors *file;
+                const cllm__tensor *splits, *items;
+                assert_int_equal(cllm__safetensors_open(&file, in("good", "texts.safetensors"), &err), CLLM_OK);
+                splits = cllm__safetensors_find(file, "split");
+                items = cllm__safetensors_find(file, "item");
+                assert_int_equal(cllm__read_file(in("good", "texts.safetensors"), SIZE_MAX, &data, &size, &err), CLLM_OK);
+                const char *begin = (const char *)items->data; /* offsets are those of the map, whose end is the file's */
+                size_t data_begin = size;
+                static const char *const names[] = {"start", "kind", "split", "user", "item"};
+                for (size_t k = 0; k < CLLM_LEN(names); k++) data_begin -= cllm__safetensors_find(file, names[k])->bytes;
+                const char *lowest = begin;
+                for (size_t k = 0; k < CLLM_LEN(names); k++) {
+                    const char *from = cllm__safetensors_find(file, names[k])->data;
+                    if (from < lowest) lowest = from;
+                }
+                data[data_begin + (size_t)((const char *)splits->data - lowest) + i] = (char)split;
+                memcpy(data + data_begin + (size_t)(begin - lowest) + i * sizeof item, &item, sizeof item);
+                cllm__safetensors_close(file);
+                replace_bad("texts.safetensors", data, size);
+                cllm__free(data);
+                seal();
+                if (pair == split) {
+                    cllm__dataset *changed;
+                    assert_int_equal(cllm__dataset_open(&changed, at("bad"), false, &err), CLLM_OK);
+                    cllm__dataset_close(changed);
+                } else {
+                    snprintf(words, sizeof words, "texts.safetensors', entry %zu: a review of a pair that is not in", i);
+                    refuse_bad(CLLM_ERR_DATA, words);
+                    tried++;
+                }
+            }
+        }
+    }
+    cllm__dataset_close(d);
+    assert_true(tried > 20);
+}
+
 /* Random damage under right checksums: opening refuses it, or all that is read stays inside. */
 static void test_random_damage(void **state) {
     (void)state;
@@ -438,7 +490,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),         cmocka_unit_test(test_missing),        cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_manifest),     cmocka_unit_test(test_sealed_tensors), cmocka_unit_test(test_sealed_tables),
-        cmocka_unit_test(test_sealed_texts), cmocka_unit_test(test_random_damage),  cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_sealed_texts), cmocka_unit_test(test_sealed_reviews), cmocka_unit_test(test_random_damage),  cmocka_unit_test(test_escape),
     };
     return cmocka_run_group_tests(tests, make_good, drop_scratch);
 }

@@ -55,6 +55,7 @@ static void wrong_settings_say_what_is_right(void **state) {
         {"target=some", "hold or all"},     {"mask-share=0.5:0.1", "0.1:0.6"},  {"mask-share=2", "0.1:0.6"},
         {"predict-first=yes", "1 (on)"},    {"seed=-1", "seed '-1'"},           {"dropout=1", "0 to 0.9"},
         {"nonsense=1", "unknown setting"},  {"batch", "unknown setting"},       {"lambda-c=-3", "0 to"},
+        {"init=words", "normal or text-mean"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         cllm__train_config config = preset("paper");
