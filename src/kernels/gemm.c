@@ -16,12 +16,14 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "kernels/blocks8.h"
 #include "kernels/gemm_engine.h"
 #include "kernels/gemm_onednn.h"
 #include "kernels/ops_table.h"
 #include "kernels/scratch.h"
 
-enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4 * CLLM__PANEL };
+/* GROUP: columns that are turned from 8 bits into f32 at a time. */
+enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4 * CLLM__PANEL, GROUP = 8 * CLLM__PANEL };
 
 /* A packed matrix, or some columns of one. */
 typedef struct packed {
@@ -33,9 +35,11 @@ typedef struct packed {
 } packed;
 
 struct cllm__weight {
-    packed matrix;
+    packed matrix; /* for blocks: without panels */
     void *panels;
     size_t bytes;
+    cllm__blocks8 blocks; /* 8 bits: [n × k], or [k × n] if turned */
+    bool quantised, turned, borrowed;
 };
 
 /* ---- Choosing ---- */
@@ -116,12 +120,26 @@ static void pack(cllm__pool *pool, packed *matrix, void *to, const float *from, 
     matrix->panels = to;
 }
 
+static cllm_status pack_blocks(cllm__weight *weight, const cllm__real *values, size_t k, size_t n, bool transposed, cllm__pool *pool,
+                               cllm_error *err) {
+    weight->quantised = true;
+    CLLM_TRY(cllm__blocks8_make(&weight->blocks, values, n, k, transposed ? k : 1, transposed ? 1 : n, pool, err));
+    weight->bytes = cllm__blocks8_bytes(&weight->blocks);
+    return CLLM_OK;
+}
+
 cllm_status cllm__weight_pack(cllm__weight **out, const cllm__real *values, size_t k, size_t n, bool transposed, cllm__dtype dtype,
                               cllm__pool *pool, cllm_error *err) {
     cllm__weight *weight;
     if (n != 0 && k > SIZE_MAX / 8 / n) return cllm__fail_nomem(err);
     CLLM_TRY(CLLM_NEW(weight, 1, err));
     weight->matrix = packed_like(k, n, dtype);
+    if (dtype == CLLM__Q8_0) {
+        cllm_status status = pack_blocks(weight, values, k, n, transposed, pool, err);
+        if (status == CLLM_OK) *out = weight;
+        else cllm__free(weight);
+        return status;
+    }
     weight->bytes = panel_count(&weight->matrix) * panel_bytes(&weight->matrix);
     weight->panels = cllm__alloc(weight->bytes, 1);
     if (weight->panels == NULL) {
@@ -133,9 +151,22 @@ cllm_status cllm__weight_pack(cllm__weight **out, const cllm__real *values, size
     return CLLM_OK;
 }
 
+cllm_status cllm__weight_turn(cllm__weight **out, const cllm__weight *weight, cllm_error *err) {
+    if (!weight->quantised) return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "only matrices in 8 bits can be transposed after packing");
+    cllm__weight *turned;
+    CLLM_TRY(CLLM_NEW(turned, 1, err));
+    turned->matrix = packed_like(weight->matrix.n, weight->matrix.k, CLLM__Q8_0);
+    turned->blocks = weight->blocks;
+    turned->quantised = turned->borrowed = true;
+    turned->turned = !weight->turned;
+    *out = turned;
+    return CLLM_OK;
+}
+
 void cllm__weight_free(cllm__weight *weight) {
     if (weight == NULL) return;
     cllm__free(weight->panels);
+    if (!weight->borrowed) cllm__blocks8_free(&weight->blocks);
     cllm__free(weight);
 }
 
@@ -148,6 +179,10 @@ size_t cllm__weight_columns(const cllm__weight *weight) {
 }
 
 uint64_t cllm__weight_hash(const cllm__weight *weight) {
+    const cllm__blocks8 *b = &weight->blocks;
+    if (weight->quantised) {
+        return cllm__hash(b->values, b->rows * b->blocks * CLLM__BLOCK8) ^ cllm__hash(b->scales, b->rows * b->blocks * sizeof *b->scales);
+    }
     return cllm__hash(weight->panels, weight->bytes);
 }
 
@@ -330,9 +365,65 @@ cleanup:
 
 /* ---- Frozen matrices ---- */
 
+/* Panels from 8 bits, a group of columns at a time. */
+typedef struct unpacking {
+    const cllm__ops_table *ops;
+    const cllm__weight *weight;
+    packed matrix; /* of the group */
+    size_t first;  /* its first column */
+    unsigned char *panels, *rooms;
+    size_t room; /* bytes of a worker */
+} unpacking;
+
+static void unpack_task(void *context, size_t index, int worker) {
+    const unpacking *run = context;
+    const packed *p = &run->matrix;
+    const cllm__blocks8 *b = &run->weight->blocks;
+    size_t first = run->first + index * CLLM__PANEL, rest = p->n - index * CLLM__PANEL, n = rest < CLLM__PANEL ? rest : CLLM__PANEL;
+    float *numbers = (float *)(void *)(run->rooms + (size_t)worker * run->room), *to = (float *)(void *)(run->panels + index * panel_bytes(p));
+    if (run->weight->turned) {
+        /* Rows are what the product sums over; a panel's columns are whole blocks of each. */
+        size_t block = first / CLLM__BLOCK8, blocks = (n + CLLM__BLOCK8 - 1) / CLLM__BLOCK8;
+        for (size_t r = 0; r < b->rows; r++) {
+            size_t at = r * b->blocks + block;
+            run->ops->from_blocks8(numbers + r * CLLM__PANEL, b->values + at * CLLM__BLOCK8, b->scales + at, blocks);
+        }
+        run->ops->pack_panel(to, numbers, CLLM__PANEL, 1, p->k, p->k_padded, n);
+    } else {
+        size_t at = first * b->blocks, width = b->blocks * CLLM__BLOCK8;
+        run->ops->from_blocks8(numbers, b->values + at * CLLM__BLOCK8, b->scales + at, n * b->blocks);
+        run->ops->pack_panel(to, numbers, 1, width, p->k, p->k_padded, n);
+    }
+}
+
+static cllm_status multiply_blocks(cllm__pool *pool, float *y, size_t ld_y, const float *x, size_t ld_x, size_t m, const cllm__weight *weight,
+                                   size_t first, size_t count, const float *bias, bool add, cllm_error *err) {
+    size_t k = weight->matrix.k;
+    unpacking run = {.ops = cllm__ops(), .weight = weight, .matrix = packed_like(k, GROUP, CLLM__F32)};
+    size_t panels = round_up(panel_count(&run.matrix) * panel_bytes(&run.matrix), 64), threads = (size_t)cllm__pool_threads(pool);
+    void *scratch;
+    cllm_status status = CLLM_OK;
+    if (m == 0 || k == 0) return multiply(pool, y, ld_y, x, ld_x, m, packed_like(k, count, CLLM__F32), bias, add, err);
+    run.room = round_up(k, CLLM__BLOCK8) * CLLM__PANEL * sizeof(float);
+    CLLM_TRY(cllm__scratch_take(&scratch, panels + threads * run.room, 1, err));
+    run.panels = scratch;
+    run.rooms = run.panels + panels;
+    for (size_t c = 0; c < count && status == CLLM_OK; c += GROUP) {
+        run.first = first + c;
+        run.matrix = packed_like(k, count - c < GROUP ? count - c : GROUP, CLLM__F32);
+        cllm__pool_run(pool, panel_count(&run.matrix), unpack_task, &run);
+        run.matrix.panels = run.panels;
+        status = multiply(pool, y + c, ld_y, x, ld_x, m, run.matrix, bias == NULL ? NULL : bias + c, add, err);
+    }
+    cllm__scratch_give(scratch);
+    return status;
+}
+
 cllm_status cllm__gemm_frozen(cllm__pool *pool, cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t m,
                               const cllm__weight *weight, const cllm__real *bias, cllm__gemm_flags flags, cllm_error *err) {
-    return multiply(pool, y, ld_y, x, ld_x, m, weight->matrix, bias, flags == CLLM__GEMM_ADD, err);
+    bool add = flags == CLLM__GEMM_ADD;
+    if (weight->quantised) return multiply_blocks(pool, y, ld_y, x, ld_x, m, weight, 0, weight->matrix.n, bias, add, err);
+    return multiply(pool, y, ld_y, x, ld_x, m, weight->matrix, bias, add, err);
 }
 
 cllm_status cllm__gemm_frozen_columns(cllm__pool *pool, cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t m,
@@ -340,6 +431,7 @@ cllm_status cllm__gemm_frozen_columns(cllm__pool *pool, cllm__real *y, size_t ld
     packed w = weight->matrix;
     CLLM_ASSERT(first % CLLM__GEMM_PANEL == 0 && first <= w.n && count <= w.n - first);
     CLLM_ASSERT(count % CLLM__GEMM_PANEL == 0 || first + count == w.n);
+    if (weight->quantised) return multiply_blocks(pool, y, ld_y, x, ld_x, m, weight, first, count, NULL, false, err);
     w.panels = (const unsigned char *)w.panels + first / CLLM__PANEL * panel_bytes(&w);
     w.n = count;
     return multiply(pool, y, ld_y, x, ld_x, m, w, NULL, false, err);

@@ -15,8 +15,9 @@
 #include "base/real.h"
 #include "base/threads.h"
 
-/* The type in which products read their inputs; sums and results are always cllm__real. */
-typedef enum cllm__dtype { CLLM__F32, CLLM__BF16 } cllm__dtype;
+/* The type in which products read their inputs; sums and results are always cllm__real. CLLM__Q8_0 is for frozen matrices only:
+ * 8 bits a number (blocks8.h), turned into f32 a few columns at a time when they are multiplied. */
+typedef enum cllm__dtype { CLLM__F32, CLLM__BF16, CLLM__Q8_0 } cllm__dtype;
 
 /* A frozen [k × n] matrix, packed once for y = x·W. Immutable, shared by threads. */
 typedef struct cllm__weight cllm__weight;
@@ -24,10 +25,13 @@ typedef struct cllm__weight cllm__weight;
 /* Packs `values`: [k × n], or [n × k] if `transposed`. The values are not needed afterwards. */
 CLLM_CHECK cllm_status cllm__weight_pack(cllm__weight **out, const cllm__real *values, size_t k, size_t n, bool transposed,
                                          cllm__dtype dtype, cllm__pool *pool, cllm_error *err);
+/* The transpose of a packed matrix. One in 8 bits shares its numbers with `weight`, which must live longer; of any other type
+ * there is no way back from the packing: CLLM_ERR_UNSUPPORTED. */
+CLLM_CHECK cllm_status cllm__weight_turn(cllm__weight **out, const cllm__weight *weight, cllm_error *err);
 void cllm__weight_free(cllm__weight *weight);
 size_t cllm__weight_rows(const cllm__weight *weight);    /* k */
 size_t cllm__weight_columns(const cllm__weight *weight); /* n */
-size_t cllm__weight_bytes(const cllm__weight *weight);   /* resident size */
+size_t cllm__weight_bytes(const cllm__weight *weight);   /* resident size; 0 for what is shared */
 /* XXH3 of the packed values as they lie in memory: shows that nothing has written to them. */
 uint64_t cllm__weight_hash(const cllm__weight *weight);
 

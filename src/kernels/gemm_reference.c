@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "kernels/blocks8.h"
 
 struct cllm__weight {
     size_t k, n;
@@ -16,7 +17,7 @@ struct cllm__weight {
 
 /* bf16 products read their inputs rounded to bf16, here as elsewhere. */
 static cllm__real rounded(cllm__real x, cllm__dtype dtype) {
-    if (dtype == CLLM__F32) return x;
+    if (dtype != CLLM__BF16) return x;
     union {
         float value;
         uint32_t bits;
@@ -24,6 +25,19 @@ static cllm__real rounded(cllm__real x, cllm__dtype dtype) {
     if ((f.bits & 0x7fffffff) > 0x7f800000) return x;
     f.bits = (f.bits + 0x7fff + ((f.bits >> 16) & 1)) & 0xffff0000;
     return (cllm__real)f.value;
+}
+
+/* What 8 bits keep of the values. */
+static cllm_status quantise(cllm__weight *weight, cllm_error *err) {
+    cllm__blocks8 blocks;
+    CLLM_TRY(cllm__blocks8_make(&blocks, weight->values, weight->n, weight->k, 1, weight->n, NULL, err));
+    for (size_t j = 0; j < weight->n; j++)
+        for (size_t p = 0; p < weight->k; p++) {
+            size_t at = j * blocks.blocks * CLLM__BLOCK8 + p;
+            weight->values[p * weight->n + j] = (cllm__real)blocks.scales[at / CLLM__BLOCK8] * blocks.values[at];
+        }
+    cllm__blocks8_free(&blocks);
+    return CLLM_OK;
 }
 
 cllm_status cllm__weight_pack(cllm__weight **out, const cllm__real *values, size_t k, size_t n, bool transposed, cllm__dtype dtype,
@@ -42,8 +56,15 @@ cllm_status cllm__weight_pack(cllm__weight **out, const cllm__real *values, size
     for (size_t p = 0; p < k; p++)
         for (size_t j = 0; j < n; j++) weight->values[p * n + j] = rounded(transposed ? values[j * k + p] : values[p * n + j], dtype);
     weight->dtype = dtype;
-    *out = weight;
-    return CLLM_OK;
+    cllm_status status = dtype == CLLM__Q8_0 ? quantise(weight, err) : CLLM_OK;
+    if (status == CLLM_OK) *out = weight;
+    else cllm__weight_free(weight);
+    return status;
+}
+
+cllm_status cllm__weight_turn(cllm__weight **out, const cllm__weight *weight, cllm_error *err) {
+    if (weight->dtype != CLLM__Q8_0) return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "only matrices in 8 bits can be transposed after packing");
+    return cllm__weight_pack(out, weight->values, weight->n, weight->k, true, CLLM__F32, NULL, err);
 }
 
 void cllm__weight_free(cllm__weight *weight) {

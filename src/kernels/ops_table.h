@@ -52,6 +52,8 @@ typedef struct cllm__ops_table {
     void (*to_bf16)(uint16_t *y, const float *x, size_t n);
     void (*from_bf16)(float *y, const uint16_t *x, size_t n);
     void (*from_f16)(float *y, const uint16_t *x, size_t n);
+    /* Blocks of 32 numbers, each times its scale (blocks8.h). */
+    void (*from_blocks8)(cllm__real *y, const int8_t *values, const float *scales, size_t blocks);
     /* Values rounded to bf16. */
     void (*round_bf16)(cllm__real *y, const cllm__real *x, size_t n);
 
