@@ -125,6 +125,12 @@ static cllm_status evaluate(evaluating *e, struct json_object **report, cllm_err
     cllm__metrics_profile profile;
     CLLM_TRY(cllm__profile_parse(o->profile, &profile, err));
     CLLM_TRY(open_parts(e, err));
+    if (cllm__dataset_interactions(e->dataset, e->split)->count == 0) { /* a table of zeros would pass for a measurement */
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "'%s' has no %s rows, so there is nothing to measure: of users with fewer than 3 interactions all are training; "
+                          "prepare more data, or with another --split",
+                          cllm__dataset_path(e->dataset), e->split == CLLM__TEST ? "test" : "validation");
+    }
     cllm__scorer scorers[MAX_MODELS];
     const char *parameters[MAX_MODELS];
     size_t n;

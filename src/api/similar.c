@@ -130,7 +130,7 @@ static cllm_status set_up(cllm_session *s, fitting *f, const char *text, const c
     CLLM_TRY(cllm__tables_create(&f->start, 1, 1, info->width, err));
     CLLM_TRY(cllm__gradient_create(&f->gradient, 1, 1, info->width, err));
     memcpy(f->start.items, mean, info->width * sizeof *mean);
-    if (spread <= 0) return cllm__fail(err, CLLM_ERR_DATA, "the run has no content vectors to compare a text with (trained with content=0?)");
+    if (spread <= 0) return cllm__fail(err, CLLM_ERR_DATA, "the run has no content vectors to compare a text with (trained with content=0, or only one item has texts)");
     cllm__tables_copy(&f->own, &f->start);
     const cllm__adam adam = {.lr = FIT_RATE * spread, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     CLLM_TRY(cllm__adam_table_create(&f->items, f->own.items, 1, info->width, adam, err));
