@@ -8,12 +8,14 @@
 
 struct cllm__bpe_builder {
     cllm__names *letters;
+    bool characters, byte_fallback;
     size_t text_count; /* names that are no markers */
     int32_t *id_of_letters;
     size_t id_capacity;
     int32_t (*merges)[2]; /* as indices of letters */
     int32_t *results;
-    size_t merge_count, merge_capacity, result_capacity;
+    bool *shared; /* a merge has the rank of the one before it */
+    size_t merge_count, merge_capacity, result_capacity, shared_capacity;
     char *joined; /* for looking up a merge's result */
     size_t joined_capacity;
 };
@@ -22,6 +24,13 @@ int32_t cllm__bpe_find(const cllm__bpe *bpe, const char *bytes, size_t length, c
     size_t index, written = cllm__letters_from_bytes(scratch, bytes, length);
     bool found = written != 0 && cllm__names_find(bpe->letters, scratch, written, &index);
     return found && index < bpe->text_count ? bpe->id_of_letters[index] : CLLM_NO_PIECE;
+}
+
+int32_t cllm__bpe_character(const cllm__bpe *bpe, const char *character, size_t length) {
+    size_t index;
+    if (length == 1) return bpe->ascii_id[(unsigned char)character[0]];
+    bool found = cllm__names_find(bpe->letters, character, length, &index) && index < bpe->text_count;
+    return found ? bpe->id_of_letters[index] : CLLM_NO_PIECE;
 }
 
 const char *cllm__bpe_letters(const cllm__bpe *bpe, int32_t id) {
@@ -36,6 +45,7 @@ void cllm__bpe_free(cllm__bpe *bpe) {
     cllm__free(bpe->letters_of_id);
     cllm__free(bpe->slots);
     cllm__free(bpe->merges);
+    cllm__free(bpe->ranks);
     *bpe = (cllm__bpe){0};
 }
 
@@ -57,8 +67,24 @@ void cllm__bpe_builder_free(cllm__bpe_builder *builder) {
     cllm__free(builder->id_of_letters);
     cllm__free(builder->merges);
     cllm__free(builder->results);
+    cllm__free(builder->shared);
     cllm__free(builder->joined);
     cllm__free(builder);
+}
+
+void cllm__bpe_builder_characters(cllm__bpe_builder *builder, bool byte_fallback) {
+    builder->characters = true;
+    builder->byte_fallback = byte_fallback;
+}
+
+bool cllm__bpe_builder_has(const cllm__bpe_builder *builder, const char *letters, size_t length) {
+    size_t index;
+    return length != 0 && cllm__names_find(builder->letters, letters, length, &index);
+}
+
+void cllm__bpe_builder_share_rank(cllm__bpe_builder *builder) {
+    CLLM_ASSERT(builder->merge_count > 1);
+    builder->shared[builder->merge_count - 1] = true;
 }
 
 cllm__shown cllm__show(const char *text, size_t length) {
@@ -136,6 +162,8 @@ cllm_status cllm__bpe_builder_merge(cllm__bpe_builder *builder, const char *left
     CLLM_TRY(find_part(builder, builder->joined, left_length + right_length, "the merge's result", &joined, err));
     CLLM_TRY(CLLM_GROW(builder->merges, builder->merge_capacity, builder->merge_count + 1, err));
     CLLM_TRY(CLLM_GROW(builder->results, builder->result_capacity, builder->merge_count + 1, err));
+    CLLM_TRY(CLLM_GROW(builder->shared, builder->shared_capacity, builder->merge_count + 1, err));
+    builder->shared[builder->merge_count] = false;
     builder->merges[builder->merge_count][0] = (int32_t)a;
     builder->merges[builder->merge_count][1] = (int32_t)b;
     builder->results[builder->merge_count++] = (int32_t)joined;
@@ -169,18 +197,48 @@ static cllm_status order_pieces(cllm__bpe *bpe, cllm_error *err) {
     return CLLM_OK;
 }
 
+/* The byte that "<0x0A>" stands for, or −1. */
+static int byte_of_piece(const char *letters, size_t length) {
+    static const char digits[] = "0123456789ABCDEF";
+    if (length != 6 || memcmp(letters, "<0x", 3) != 0 || letters[5] != '>') return -1;
+    const char *high = memchr(digits, letters[3], 16), *low = memchr(digits, letters[4], 16);
+    return high == NULL || low == NULL ? -1 : (int)(16 * (high - digits) + (low - digits));
+}
+
+/* Writes the bytes that a piece stands for, at most `length`; returns how many. */
+static size_t bytes_of_characters(cllm__bpe *bpe, int32_t id, const char *letters, size_t length, char *out) {
+    bool text = (size_t)bpe->letters_of_id[id] < bpe->text_count;
+    int byte = text && bpe->byte_fallback ? byte_of_piece(letters, length) : -1;
+    if (text && length == 1 && (unsigned char)letters[0] < 0x80) bpe->ascii_id[(unsigned char)letters[0]] = id;
+    if (byte >= 0) {
+        bpe->byte_id[byte] = id;
+        out[0] = (char)byte;
+        return 1;
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < length;) {
+        bool space = text && length - i >= 3 && memcmp(letters + i, CLLM_SPACE_LETTER, 3) == 0;
+        out[used++] = space ? ' ' : letters[i];
+        i += space ? 3 : 1;
+    }
+    return used;
+}
+
 static cllm_status fill_bytes(cllm__bpe *bpe, cllm_error *err) {
     size_t total = 0;
     for (size_t i = 0; i < bpe->count; i++) total += strlen(cllm__names_get(bpe->letters, i)) + 1;
     CLLM_TRY(CLLM_NEW(bpe->bytes, total, err));
     CLLM_TRY(CLLM_NEW(bpe->start, bpe->count + 1, err));
     for (size_t b = 0; b < CLLM_LEN(bpe->byte_id); b++) bpe->byte_id[b] = CLLM_NO_PIECE;
+    for (size_t b = 0; b < CLLM_LEN(bpe->ascii_id); b++) bpe->ascii_id[b] = CLLM_NO_PIECE;
     size_t used = 0;
     for (size_t id = 0; id < bpe->count; id++) {
         const char *letters = cllm__bpe_letters(bpe, (int32_t)id);
         size_t length = strlen(letters), count;
         bpe->start[id] = used;
-        if (cllm__letters_to_bytes(bpe->bytes + used, &count, letters, length)) {
+        if (bpe->characters) {
+            count = bytes_of_characters(bpe, (int32_t)id, letters, length, bpe->bytes + used);
+        } else if (cllm__letters_to_bytes(bpe->bytes + used, &count, letters, length)) {
             bool text = (size_t)bpe->letters_of_id[id] < bpe->text_count;
             if (count == 1 && text) bpe->byte_id[(unsigned char)bpe->bytes[used]] = (int32_t)id;
         } else {
@@ -206,6 +264,7 @@ static cllm_status fill_merges(cllm__bpe *bpe, const cllm__bpe_builder *builder,
     while (slots < 2 * builder->merge_count + 2) slots *= 2;
     CLLM_TRY(CLLM_NEW(bpe->slots, slots, err));
     CLLM_TRY(CLLM_NEW(bpe->merges, builder->merge_count + 1, err));
+    CLLM_TRY(CLLM_NEW(bpe->ranks, builder->merge_count + 1, err));
     bpe->slot_mask = slots - 1;
     for (size_t i = 0; i < slots; i++) bpe->slots[i] = (cllm__merge_slot){UINT64_MAX, {CLLM_NO_RANK, CLLM_NO_PIECE}};
     for (size_t i = 0; i < builder->merge_count; i++) {
@@ -214,13 +273,18 @@ static cllm_status fill_merges(cllm__bpe *bpe, const cllm__bpe_builder *builder,
         bpe->slots[slot_of(bpe, pair)] = (cllm__merge_slot){pair, {(uint32_t)i, bpe->id_of_letters[builder->results[i]]}};
     }
     /* A trainer can give a pair twice (when two ways lead to one piece); the later place is the one that counts. */
+    size_t group = 0, last_group = 0;
     for (size_t i = 0; i < builder->merge_count; i++) {
+        if (!builder->shared[i]) group = i;
         int32_t left = bpe->id_of_letters[builder->merges[i][0]], right = bpe->id_of_letters[builder->merges[i][1]];
         cllm__merge_slot *slot = &bpe->slots[slot_of(bpe, (uint64_t)(uint32_t)left << 32 | (uint32_t)right)];
         if (slot->merge.rank != i) continue;
-        slot->merge.rank = (uint32_t)bpe->merge_count;
-        bpe->merges[bpe->merge_count][0] = left;
-        bpe->merges[bpe->merge_count++][1] = right;
+        size_t made = bpe->merge_count++;
+        uint32_t rank = made == 0 ? 0 : bpe->ranks[made - 1] + (group != last_group ? 1 : 0);
+        last_group = group;
+        slot->merge.rank = bpe->ranks[made] = rank;
+        bpe->merges[made][0] = left;
+        bpe->merges[made][1] = right;
     }
     return CLLM_OK;
 }
@@ -228,6 +292,8 @@ static cllm_status fill_merges(cllm__bpe *bpe, const cllm__bpe_builder *builder,
 cllm_status cllm__bpe_builder_finish(cllm__bpe_builder *builder, cllm__bpe *bpe, cllm_error *err) {
     cllm__bpe made = {.count = cllm__names_count(builder->letters),
                       .letters = builder->letters,
+                      .characters = builder->characters,
+                      .byte_fallback = builder->byte_fallback,
                       .text_count = builder->text_count,
                       .id_of_letters = builder->id_of_letters};
     builder->letters = NULL;

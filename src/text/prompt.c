@@ -23,10 +23,12 @@ static size_t strip_right(const char *text, size_t length) {
     return length;
 }
 
-/* A stretch of text between tokens. */
-static cllm_status encode_piece(const cllm__tokenizer *tokenizer, const char *text, size_t length, cllm__tokens *out,
-                                cllm_error *err) {
-    return cllm__tokenizer_encode(tokenizer, text, strip_right(text, length), out, err);
+/* A stretch of text between tokens; `first`: it begins the template. */
+static cllm_status encode_piece(const cllm__tokenizer *tokenizer, const char *text, size_t length, bool first,
+                                cllm__tokens *out, cllm_error *err) {
+    length = strip_right(text, length);
+    return first ? cllm__tokenizer_encode(tokenizer, text, length, out, err)
+                 : cllm__tokenizer_encode_inner(tokenizer, text, length, out, err);
 }
 
 cllm_status cllm__id_space_check(const cllm__id_space *space, const cllm__tokenizer *tokenizer, cllm_error *err) {
@@ -75,7 +77,8 @@ cllm_status cllm__prompt_compile(cllm__prompt *prompt, const cllm__tokenizer *to
     if (made.text == NULL) return cllm__fail_nomem(err);
     for (const char *at = text; *at != '\0';) {
         const char *found = find_placeholder(at, &which);
-        CLLM_TRY_CLEAN(encode_piece(tokenizer, at, found == NULL ? strlen(at) : (size_t)(found - at), &pattern, err));
+        size_t length = found == NULL ? strlen(at) : (size_t)(found - at);
+        CLLM_TRY_CLEAN(encode_piece(tokenizer, at, length, at == text, &pattern, err));
         if (found == NULL) break;
         int32_t slot = placeholders[which].slot;
         CLLM_TRY_CLEAN(cllm__tokens_add(&pattern, &slot, 1, err));
@@ -178,18 +181,18 @@ cllm_status cllm__prompt_encode_concrete(const cllm__tokenizer *tokenizer, const
             at++;
             continue;
         }
-        CLLM_TRY_CLEAN(encode_piece(tokenizer, text + done, at - done, append_to, err));
+        CLLM_TRY_CLEAN(encode_piece(tokenizer, text + done, at - done, done == 0, append_to, err));
         int32_t number = plain_number(text + at + NAME, digits, user ? space->n_users : space->n_items);
         if (number >= 0) {
             int32_t id = space->vocab_rows + (user ? 0 : space->n_users) + number;
             CLLM_TRY_CLEAN(cllm__tokens_add(append_to, &id, 1, err));
         } else {
-            CLLM_TRY_CLEAN(encode_piece(tokenizer, text + at, NAME + digits, append_to, err));
+            CLLM_TRY_CLEAN(encode_piece(tokenizer, text + at, NAME + digits, at == 0, append_to, err));
         }
         at += NAME + digits;
         done = at;
     }
-    CLLM_TRY_CLEAN(encode_piece(tokenizer, text + done, length - done, append_to, err));
+    CLLM_TRY_CLEAN(encode_piece(tokenizer, text + done, length - done, done == 0, append_to, err));
 cleanup:
     if (status != CLLM_OK) append_to->count = before;
     return status;

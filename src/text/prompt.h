@@ -6,7 +6,8 @@
  *     user_{i} has interacted with {items}, user_{i} will interact with
  *
  * It is cut at these, each piece between is stripped of white space on its right and dropped if empty, and the rest is
- * ordinary text for the tokenizer (paper.md 1.4). Ids: user u is vocab_rows + u, item v is vocab_rows + n_users + v, where
+ * ordinary text for the tokenizer (paper.md 1.4). The space that some vocabularies put before a text stands before a template
+ * that begins with text, and nowhere else in it. Ids: user u is vocab_rows + u, item v is vocab_rows + n_users + v, where
  * vocab_rows counts the backbone's embedding rows, which may be more than the tokenizer's pieces.
  */
 #ifndef CLLM_TEXT_PROMPT_H
@@ -86,6 +87,8 @@ typedef struct cllm__prompts {
  * An unknown name, a value that is no string, a template without the slot it needs: CLLM_ERR_DATA, naming it. */
 CLLM_CHECK cllm_status cllm__prompts_compile(cllm__prompts *prompts, const cllm__tokenizer *tokenizer,
                                              struct json_object *overrides, cllm_error *err);
+/* Puts a token, such as "<s>", before every prompt; −1 puts none. Once. */
+CLLM_CHECK cllm_status cllm__prompts_begin(cllm__prompts *prompts, int32_t bos, cllm_error *err);
 void cllm__prompts_free(cllm__prompts *prompts);
 /* All texts as a JSON object that _compile takes back, for the run's configuration; the caller puts it. */
 CLLM_CHECK cllm_status cllm__prompts_to_json(const cllm__prompts *prompts, struct json_object **object, cllm_error *err);

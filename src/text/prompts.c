@@ -2,6 +2,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "text/bpe.h"
 #include "text/prompt.h"
 
@@ -90,6 +91,20 @@ cllm_status cllm__prompts_compile(cllm__prompts *prompts, const cllm__tokenizer 
         }
     }
     *prompts = made;
+    return CLLM_OK;
+}
+
+cllm_status cllm__prompts_begin(cllm__prompts *prompts, int32_t bos, cllm_error *err) {
+    for (size_t i = 0; bos >= 0 && i < CLLM_LEN(entries); i++) {
+        cllm__prompt *prompt = prompt_of(prompts, &entries[i]);
+        int32_t *pattern = cllm__alloc(prompt->length + 1, sizeof *pattern);
+        if (pattern == NULL) return cllm__fail_nomem(err);
+        pattern[0] = bos;
+        memcpy(pattern + 1, prompt->pattern, prompt->length * sizeof *pattern);
+        cllm__free(prompt->pattern);
+        prompt->pattern = pattern;
+        prompt->length++;
+    }
     return CLLM_OK;
 }
 

@@ -69,7 +69,7 @@ cllm_status cllm__tokenizer_parts_gpt2(cllm__tokenizer_parts *parts, cllm_error 
 }
 
 static bool is_gpt2(const cllm__tokenizer_parts *p) {
-    if (p->nfc || p->prefix_space || p->added_count != 0 || p->add_bos || p->rules.ignore_merges ||
+    if (p->nfc || p->prefix != CLLM_PREFIX_NONE || p->bpe.characters || p->added_count != 0 || p->add_bos || p->rules.ignore_merges ||
         p->rules.unknown != CLLM_NO_PIECE || cllm__splitter_steps(p->splitter) != 1) {
         return false;
     }
@@ -95,6 +95,7 @@ static cllm_status hash_parts(const cllm__tokenizer_parts *p, uint64_t *hash, cl
     hash_number(hasher, p->bpe.merge_count);
     for (size_t i = 0; i < p->bpe.merge_count; i++) {
         hash_number(hasher, (uint64_t)p->bpe.merges[i][0] << 32 | (uint64_t)p->bpe.merges[i][1]);
+        if (p->bpe.ranks[i] != i) hash_number(hasher, p->bpe.ranks[i]);
     }
     hash_number(hasher, cllm__splitter_steps(p->splitter));
     for (size_t i = 0; i < cllm__splitter_steps(p->splitter); i++) {
@@ -102,7 +103,8 @@ static cllm_status hash_parts(const cllm__tokenizer_parts *p, uint64_t *hash, cl
         hash_number(hasher, step->literal | step->keep_matches << 1 | step->keep_gaps << 2);
         cllm__hasher_add(hasher, step->pattern, strlen(step->pattern) + 1);
     }
-    hash_number(hasher, p->rules.ignore_merges | p->rules.fuse_unknown << 1 | p->nfc << 2 | p->prefix_space << 3);
+    hash_number(hasher, p->rules.ignore_merges | p->rules.fuse_unknown << 1 | p->nfc << 2 | (uint64_t)p->prefix << 3 |
+                            (uint64_t)p->bpe.characters << 5 | (uint64_t)p->bpe.byte_fallback << 6);
     hash_number(hasher, (uint64_t)(uint32_t)p->rules.unknown);
     *hash = cllm__hasher_end(hasher);
     return CLLM_OK;
@@ -222,6 +224,35 @@ int32_t cllm__tokenizer_bos(const cllm__tokenizer *t) {
     return t->parts.add_bos ? t->parts.bos : CLLM_NO_PIECE;
 }
 
+static const char *const bos_names[] = {[CLLM_BOS_AUTO] = "auto", [CLLM_BOS_ON] = "on", [CLLM_BOS_OFF] = "off"};
+
+cllm_status cllm__bos_parse(const char *text, cllm__bos *bos, cllm_error *err) {
+    for (size_t i = 0; i < CLLM_LEN(bos_names); i++) {
+        if (strcmp(text == NULL ? "auto" : text, bos_names[i]) != 0) continue;
+        *bos = (cllm__bos)i;
+        return CLLM_OK;
+    }
+    return cllm__fail(err, CLLM_ERR_USAGE, "bos '%.40s': give auto, on or off", text);
+}
+
+const char *cllm__bos_name(cllm__bos bos) {
+    return bos_names[bos];
+}
+
+cllm_status cllm__tokenizer_choose_bos(const cllm__tokenizer *t, cllm__bos bos, int32_t *id, cllm_error *err) {
+    /* vocab.json and many a tokenizer.json do not say which one it is. */
+    static const char *const usual[] = {"<s>", "<|begin_of_text|>", "<|endoftext|>"};
+    int32_t found = bos == CLLM_BOS_ON ? t->parts.bos : bos == CLLM_BOS_AUTO ? cllm__tokenizer_bos(t) : CLLM_NO_PIECE;
+    for (size_t i = 0; bos == CLLM_BOS_ON && found == CLLM_NO_PIECE && i < CLLM_LEN(usual); i++) {
+        found = cllm__tokenizer_find(t, usual[i]);
+    }
+    if (bos == CLLM_BOS_ON && found == CLLM_NO_PIECE) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "the tokenizer has no token that begins a sequence; leave --bos on away");
+    }
+    *id = found;
+    return CLLM_OK;
+}
+
 int32_t cllm__tokenizer_find(const cllm__tokenizer *t, const char *written) {
     size_t index;
     const cllm__bpe *bpe = &t->parts.bpe;
@@ -254,21 +285,51 @@ static bool is_ascii(const char *text, size_t length) {
     return true;
 }
 
+static bool begins_with(const char *text, size_t length, const char *what) {
+    size_t size = strlen(what);
+    return length >= size && memcmp(text, what, size) == 0;
+}
+
+/* *text with its prefix space, and with U+2581 for spaces where the pieces are written in characters. */
+static cllm_status put_spaces(const cllm__tokenizer *t, cllm__text_scratch *s, cllm__prefix prefix, const char **text,
+                              size_t *length, cllm_error *err) {
+    bool characters = t->parts.bpe.characters;
+    const char *space = characters ? CLLM_SPACE_LETTER : " ";
+    bool begun = begins_with(*text, *length, " ") || begins_with(*text, *length, space);
+    bool add = *length != 0 && (prefix == CLLM_PREFIX_ALWAYS || (prefix == CLLM_PREFIX_UNLESS_SPACE && !begun));
+    if (!add && !characters) return CLLM_OK;
+    size_t wide = characters ? 3 : 1, used = 0;
+    if (*length > SIZE_MAX / 4) return cllm__fail_nomem(err);
+    CLLM_TRY(CLLM_GROW(s->text, s->text_capacity, *length * wide + wide, err));
+    if (add) {
+        memcpy(s->text, space, wide);
+        used = wide;
+    }
+    if (!characters) {
+        memcpy(s->text + used, *text, *length);
+        used += *length;
+    }
+    for (size_t i = 0; characters && i < *length; i++) {
+        if ((*text)[i] != ' ') s->text[used++] = (*text)[i];
+        else {
+            memcpy(s->text + used, space, wide);
+            used += wide;
+        }
+    }
+    *text = s->text;
+    *length = used;
+    return CLLM_OK;
+}
+
 static cllm_status encode(const cllm__tokenizer *t, cllm__text_scratch *s, const char *text, size_t length,
-                          bool leading_space, size_t max_tokens, cllm__tokens *out, cllm_error *err) {
+                          cllm__prefix prefix, size_t max_tokens, cllm__tokens *out, cllm_error *err) {
     size_t first = out->count, begin, end;
     if (t->parts.nfc && !is_ascii(text, length)) {
         CLLM_TRY(cllm__nfc_run(&s->nfc, text, length, err));
         text = s->nfc.text;
         length = s->nfc.length;
     }
-    if (leading_space && length != 0 && text[0] != ' ') {
-        CLLM_TRY(CLLM_GROW(s->text, s->text_capacity, length + 1, err));
-        memcpy(s->text + 1, text, length);
-        s->text[0] = ' ';
-        text = s->text;
-        length++;
-    }
+    CLLM_TRY(put_spaces(t, s, prefix, &text, &length, err));
     const char *subject;
     CLLM_TRY(cllm__subject(text, length, &s->subject, &s->subject_capacity, &subject, err));
     cllm__split_walk_begin(s->walk, subject, length);
@@ -319,20 +380,32 @@ static void scratch_give(const cllm__tokenizer *t, cllm__text_scratch *s) {
     pthread_mutex_unlock(t->lock);
 }
 
-cllm_status cllm__tokenizer_encode_main(const cllm__tokenizer *t, const char *text, size_t length, bool leading_space,
-                                        size_t max_tokens, cllm__tokens *append_to, cllm_error *err) {
+static cllm_status encode_with(const cllm__tokenizer *t, const char *text, size_t length, cllm__prefix prefix,
+                               size_t max_tokens, cllm__tokens *append_to, cllm_error *err) {
     cllm__text_scratch *s;
     size_t before = append_to->count;
     CLLM_TRY(scratch_take(t, &s, err));
-    cllm_status status = encode(t, s, text, length, leading_space || t->parts.prefix_space, max_tokens, append_to, err);
+    cllm_status status = encode(t, s, text, length, prefix, max_tokens, append_to, err);
     if (status != CLLM_OK) append_to->count = before;
     scratch_give(t, s);
     return status;
 }
 
+cllm_status cllm__tokenizer_encode_main(const cllm__tokenizer *t, const char *text, size_t length, bool leading_space,
+                                        size_t max_tokens, cllm__tokens *append_to, cllm_error *err) {
+    cllm__prefix prefix = t->parts.prefix;
+    if (leading_space && prefix == CLLM_PREFIX_NONE) prefix = CLLM_PREFIX_UNLESS_SPACE;
+    return encode_with(t, text, length, prefix, max_tokens, append_to, err);
+}
+
 cllm_status cllm__tokenizer_encode(const cllm__tokenizer *t, const char *text, size_t length, cllm__tokens *append_to,
                                    cllm_error *err) {
-    return cllm__tokenizer_encode_main(t, text, length, false, SIZE_MAX, append_to, err);
+    return encode_with(t, text, length, t->parts.prefix, SIZE_MAX, append_to, err);
+}
+
+cllm_status cllm__tokenizer_encode_inner(const cllm__tokenizer *t, const char *text, size_t length,
+                                         cllm__tokens *append_to, cllm_error *err) {
+    return encode_with(t, text, length, CLLM_PREFIX_NONE, SIZE_MAX, append_to, err);
 }
 
 /* ---- Decoding ---- */

@@ -1,6 +1,7 @@
 /*
  * Byte-level BPE, as GPT-2 has it: text is split into words by a pattern, the bytes of each word are merged in the order
- * of the merge list. Token for token equal to Hugging Face's tokenizers on valid UTF-8.
+ * of the merge list. And BPE on characters, as SentencePiece and LLaMA 2 have it: spaces become U+2581, characters that are no
+ * piece fall back to their bytes. Token for token equal to Hugging Face's tokenizers on valid UTF-8.
  *
  * User and item tokens are not made here: whatever a text contains, its ids are below cllm__tokenizer_size(), and
  * markers such as "<|endoftext|>" or "item_12" in it are ordinary characters. See text/prompt.h for templates.
@@ -38,7 +39,7 @@ CLLM_CHECK cllm_status cllm__tokenizer_from_json(cllm__tokenizer **out, const ch
 CLLM_CHECK cllm_status cllm__tokenizer_from_vocab(cllm__tokenizer **out, const char *vocab, size_t vocab_size,
                                                   const char *merges, size_t merges_size, const char *vocab_name,
                                                   const char *merges_name, cllm_error *err);
-/* From the metadata of a GGUF file, which is not needed afterwards: tokenizer.ggml.model = gpt2. Unused tokens at the end
+/* From the metadata of a GGUF file, which is not needed afterwards: tokenizer.ggml.model = gpt2 or llama. Unused tokens at the end
  * are no pieces, they name spare rows of the embedding. */
 CLLM_CHECK cllm_status cllm__tokenizer_from_gguf(cllm__tokenizer **out, const cllm__gguf *file, cllm_error *err);
 void cllm__tokenizer_close(cllm__tokenizer *tokenizer);
@@ -52,6 +53,14 @@ size_t cllm__tokenizer_missing_bytes(const cllm__tokenizer *tokenizer);
 
 /* The token that the file wants before every text, -1 if there is none, as for GPT-2. Never added by _encode. */
 int32_t cllm__tokenizer_bos(const cllm__tokenizer *tokenizer);
+/* What stands before every prompt: what the file wants, the file's (or a usual) token in any case, nothing. */
+typedef enum cllm__bos { CLLM_BOS_AUTO, CLLM_BOS_ON, CLLM_BOS_OFF } cllm__bos;
+/* "auto" (also NULL), "on" or "off"; anything else is CLLM_ERR_USAGE. */
+CLLM_CHECK cllm_status cllm__bos_parse(const char *text, cllm__bos *bos, cllm_error *err);
+const char *cllm__bos_name(cllm__bos bos);
+/* The token, or -1 for none. CLLM_ERR_USAGE if it is to be there and the tokenizer has none. */
+CLLM_CHECK cllm_status cllm__tokenizer_choose_bos(const cllm__tokenizer *tokenizer, cllm__bos bos, int32_t *id,
+                                                  cllm_error *err);
 /* The id of a piece as the vocabulary writes it ("<|endoftext|>", "\u0120the"), -1 if there is none. */
 int32_t cllm__tokenizer_find(const cllm__tokenizer *tokenizer, const char *written);
 
@@ -59,6 +68,9 @@ int32_t cllm__tokenizer_find(const cllm__tokenizer *tokenizer, const char *writt
  * length), also for one word of many megabytes. */
 CLLM_CHECK cllm_status cllm__tokenizer_encode(const cllm__tokenizer *tokenizer, const char *text, size_t length,
                                               cllm__tokens *append_to, cllm_error *err);
+/* The same for text inside a sequence: without the space that some vocabularies put before a text. */
+CLLM_CHECK cllm_status cllm__tokenizer_encode_inner(const cllm__tokenizer *tokenizer, const char *text, size_t length,
+                                                    cllm__tokens *append_to, cllm_error *err);
 /* The main text of a training document: at most `max_tokens` ids (SIZE_MAX = all; work stops when they are found), and
  * with `leading_space` as if a space stood before a text that begins with none and is not empty (the method's default is
  * without). */

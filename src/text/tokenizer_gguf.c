@@ -1,4 +1,6 @@
 /* The tokenizer in a GGUF file's metadata, tokenizer.ggml.*, as llama.cpp's converter writes it. */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -63,7 +65,7 @@ static cllm_status open_tokens(source *s, cllm_error *err) {
 
 /* What text may be cut into. */
 static bool is_text(int64_t type) {
-    return type == NORMAL;
+    return type == NORMAL || type == BYTE;
 }
 
 static cllm_status read_tokens(const source *s, cllm__bpe_builder *builder, bool text, cllm_error *err) {
@@ -167,8 +169,100 @@ static cllm_status read_byte_level(const source *s, cllm__tokenizer_parts *parts
     const bool no = false;
     bool space;
     CLLM_TRY(cllm__gguf_bool(s->file, KEY("add_space_prefix"), &no, &space, err));
-    parts->prefix_space = space;
+    parts->prefix = space ? CLLM_PREFIX_UNLESS_SPACE : CLLM_PREFIX_NONE;
     return read_bos(s, parts, pre->add_bos, err);
+}
+
+/* ---- SentencePiece's BPE: model = llama ---- */
+
+enum { PIECE_LIMIT = 256 }; /* bytes; SentencePiece's own limit is 16 characters unless it is told otherwise */
+
+/* A way to put a piece together: text[0 … left) and the rest. */
+typedef struct joint {
+    double score;
+    int32_t id;
+    uint32_t left;
+} joint;
+
+typedef struct joints {
+    joint *all;
+    size_t count, capacity;
+    cllm__gguf_text *texts; /* by id */
+} joints;
+
+static int compare_joints(const void *a, const void *b) {
+    const joint *one = a, *two = b;
+    if (one->score != two->score) return one->score > two->score ? -1 : 1;
+    if (one->id != two->id) return one->id < two->id ? -1 : 1;
+    return one->left < two->left ? -1 : one->left > two->left;
+}
+
+/* Every way to cut the piece between two characters so that both parts are pieces. */
+static cllm_status find_joints(joints *j, const cllm__bpe_builder *builder, int32_t id, double score, cllm_error *err) {
+    cllm__gguf_text piece = j->texts[id];
+    if (piece.length > PIECE_LIMIT) {
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "piece %d has %zu bytes; at most %d are taken", id, piece.length,
+                          PIECE_LIMIT);
+    }
+    for (size_t left = 1; left < piece.length; left++) {
+        if (((unsigned char)piece.data[left] & 0xC0) == 0x80) continue;
+        if (!cllm__bpe_builder_has(builder, piece.data, left)) continue;
+        if (!cllm__bpe_builder_has(builder, piece.data + left, piece.length - left)) continue;
+        CLLM_TRY(CLLM_GROW(j->all, j->capacity, j->count + 1, err));
+        j->all[j->count++] = (joint){score, id, (uint32_t)left};
+    }
+    return CLLM_OK;
+}
+
+/* SentencePiece merges the neighbours whose piece has the best score, of equal ones the leftmost: that is a list of merges,
+ * in which those of one score share a rank. Byte pieces are never made from text. */
+static cllm_status merges_from_scores(const source *s, joints *j, cllm__bpe_builder *builder, cllm_error *err) {
+    const cllm__gguf_value *scores;
+    CLLM_TRY(cllm__gguf_array(s->file, KEY("scores"), CLLM_GGUF_F64, &scores, err));
+    if (scores == NULL || scores->count != s->tokens->count) {
+        return cllm__fail(err, CLLM_ERR_DATA, KEY("scores") " is missing, or not as long as " KEY("tokens"));
+    }
+    CLLM_TRY(CLLM_NEW(j->texts, s->count, err));
+    cllm__gguf_strings at = cllm__gguf_strings_of(s->tokens);
+    for (size_t id = 0; id < s->count && cllm__gguf_next(&at, &j->texts[id]); id++) {
+        double score = cllm__gguf_number_at(scores, id);
+        if (isnan(score)) return cllm__fail(err, CLLM_ERR_DATA, KEY("scores") "[%zu] is not a number", id);
+        if (type_at(s, id) == NORMAL) CLLM_TRY(find_joints(j, builder, (int32_t)id, score, err));
+    }
+    if (j->count != 0) qsort(j->all, j->count, sizeof *j->all, compare_joints);
+    for (size_t i = 0; i < j->count; i++) {
+        cllm__gguf_text piece = j->texts[j->all[i].id];
+        size_t left = j->all[i].left;
+        CLLM_TRY(cllm__bpe_builder_merge(builder, piece.data, left, piece.data + left, piece.length - left, err));
+        if (i != 0 && j->all[i].score == j->all[i - 1].score) cllm__bpe_builder_share_rank(builder);
+    }
+    return CLLM_OK;
+}
+
+static cllm_status read_characters(const source *s, cllm__tokenizer_parts *parts, cllm__bpe_builder *builder,
+                                   cllm_error *err) {
+    const bool yes = true;
+    const int64_t none = CLLM_NO_PIECE;
+    bool space;
+    int64_t unknown;
+    joints j = {0};
+    cllm__bpe_builder_characters(builder, true);
+    CLLM_TRY(cllm__tokenizer_parts_split(parts, NULL, 0, err));
+    CLLM_TRY(read_tokens(s, builder, true, err));
+    cllm_status status = merges_from_scores(s, &j, builder, err);
+    cllm__free(j.all);
+    cllm__free(j.texts);
+    if (status != CLLM_OK) return status;
+    CLLM_TRY(read_tokens(s, builder, false, err));
+    CLLM_TRY(cllm__bpe_builder_finish(builder, &parts->bpe, err));
+    CLLM_TRY(cllm__gguf_bool(s->file, KEY("add_space_prefix"), &yes, &space, err));
+    parts->prefix = space ? CLLM_PREFIX_ALWAYS : CLLM_PREFIX_NONE;
+    CLLM_TRY(cllm__gguf_integer(s->file, KEY("unknown_token_id"), none, (int64_t)s->count - 1, &none, &unknown, err));
+    for (size_t id = 0; unknown == none && id < s->count; id++) {
+        if (type_at(s, id) == UNKNOWN) unknown = (int64_t)id;
+    }
+    parts->rules = (cllm__word_rules){.fuse_unknown = true, .unknown = (int32_t)unknown};
+    return read_bos(s, parts, true, err);
 }
 
 /* ---- All of it ---- */
@@ -179,12 +273,15 @@ static cllm_status read_parts(source *s, cllm__tokenizer_parts *parts, cllm__bpe
     parts->bos = CLLM_NO_PIECE;
     CLLM_TRY(cllm__gguf_string(s->file, KEY("model"), &none, &model, err));
     if (model.length == 0) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "no tokenizer in the file: " KEY("model") " is missing");
-    if (!cllm__gguf_text_is(model, "gpt2")) {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, KEY("model") " is '%s'; gpt2 (byte-level BPE) is read",
+    bool characters = cllm__gguf_text_is(model, "llama");
+    if (!characters && !cllm__gguf_text_is(model, "gpt2")) {
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          KEY("model") " is '%s'; gpt2 (byte-level BPE) and llama (SentencePiece's BPE) are read",
                           cllm__show(model.data, model.length).text);
     }
     CLLM_TRY(open_tokens(s, err));
-    CLLM_TRY(read_byte_level(s, parts, builder, err));
+    if (characters) CLLM_TRY(read_characters(s, parts, builder, err));
+    else CLLM_TRY(read_byte_level(s, parts, builder, err));
     return list_markers(s, parts, err);
 }
 

@@ -1,4 +1,5 @@
-/* tokenizer.json, as Hugging Face's tokenizers write it: byte-level BPE models and what can stand around them. */
+/* tokenizer.json, as Hugging Face's tokenizers write it: BPE models, byte-level or as SentencePiece has them, and what can
+ * stand around them. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,8 +10,14 @@
 typedef struct steps {
     cllm__split_step steps[CLLM_SPLIT_STEPS];
     size_t count;
-    bool byte_level, prefix_space;
+    bool byte_level, metaspace;
+    cllm__prefix prefix;
 } steps;
+
+/* The normaliser. `prepend`: U+2581 before the text; `replace`: for its spaces. */
+typedef struct normalizing {
+    bool nfc, prepend, replace;
+} normalizing;
 
 static const char *type_of(const json_object *object) {
     const char *type = cllm__json_text(object, "type");
@@ -23,7 +30,7 @@ static json_object *member(const json_object *object, const char *key) {
 }
 
 static cllm_status unsupported(cllm_error *err, const char *what, const char *which) {
-    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "%s '%s'; only byte-level BPE tokenizers are read", what,
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "%s '%s'; byte-level BPE tokenizers and those of SentencePiece's BPE are read", what,
                       cllm__show(which, strlen(which)).text);
 }
 
@@ -65,10 +72,25 @@ static cllm_status read_merge(cllm__bpe_builder *builder, json_object *merge, cl
     return cllm__fail(err, CLLM_ERR_DATA, "neither \"left right\" nor [\"left\", \"right\"]");
 }
 
-static cllm_status read_merges(cllm__bpe_builder *builder, const json_object *merges, cllm_error *err) {
+/* Our own addition to the format: the rank of each merge, where merges share one; see cllm__tokenizer_save. */
+static cllm_status read_rank(cllm__bpe_builder *builder, json_object *ranks, size_t i, cllm_error *err) {
+    int32_t rank, before = -1;
+    bool good = cllm__json_id(json_object_array_get_idx(ranks, i), &rank);
+    if (good && i != 0) good = cllm__json_id(json_object_array_get_idx(ranks, i - 1), &before);
+    if (!good || rank < before) return cllm__fail(err, CLLM_ERR_DATA, "model.ranks is not ascending");
+    if (rank == before) cllm__bpe_builder_share_rank(builder);
+    return CLLM_OK;
+}
+
+static cllm_status read_merges(cllm__bpe_builder *builder, json_object *merges, json_object *ranks, cllm_error *err) {
     if (!json_object_is_type(merges, json_type_array)) return cllm__fail(err, CLLM_ERR_DATA, "model.merges is not a list");
+    if (ranks != NULL && (!json_object_is_type(ranks, json_type_array) ||
+                          json_object_array_length(ranks) != json_object_array_length(merges))) {
+        return cllm__fail(err, CLLM_ERR_DATA, "model.ranks is not a list as long as model.merges");
+    }
     for (size_t i = 0; i < json_object_array_length(merges); i++) {
         cllm_status status = read_merge(builder, json_object_array_get_idx(merges, i), err);
+        if (status == CLLM_OK && ranks != NULL) status = read_rank(builder, ranks, i, err);
         if (status != CLLM_OK) {
             cllm__error_prefix(err, "model.merges[%zu]", i);
             return status;
@@ -87,7 +109,6 @@ static cllm_status check_model(const json_object *model, cllm_error *err) {
         const char *affix = cllm__json_text(model, affixes[i]);
         if (affix != NULL && affix[0] != '\0') return unsupported(err, "a model with a", affixes[i]);
     }
-    if (cllm__json_flag(model, "byte_fallback", false)) return unsupported(err, "a model with", "byte_fallback");
     if (member(model, "dropout") != NULL) return unsupported(err, "a model with", "dropout");
     return CLLM_OK;
 }
@@ -144,19 +165,32 @@ static cllm_status read_added(cllm__tokenizer_parts *parts, cllm__bpe_builder *b
 
 enum { NESTING = 8 }; /* of a Sequence in a Sequence */
 
-static cllm_status read_normalizer(bool *nfc, const json_object *normalizer, int depth, cllm_error *err) {
+static bool is_space_letter(const char *text) {
+    return text != NULL && strcmp(text, CLLM_SPACE_LETTER) == 0;
+}
+
+static cllm_status read_normalizer(normalizing *n, const json_object *normalizer, int depth, cllm_error *err) {
     if (normalizer == NULL) return CLLM_OK;
     const char *type = type_of(normalizer);
     const json_object *list = member(normalizer, "normalizers");
     if (strcmp(type, "NFC") == 0) {
-        *nfc = true;
+        n->nfc = true;
         return CLLM_OK;
+    }
+    if (strcmp(type, "Prepend") == 0 && is_space_letter(cllm__json_text(normalizer, "prepend"))) {
+        n->prepend = true;
+        return CLLM_OK;
+    }
+    if (strcmp(type, "Replace") == 0 && is_space_letter(cllm__json_text(normalizer, "content"))) {
+        const char *what = cllm__json_text(member(normalizer, "pattern"), "String");
+        n->replace = what != NULL && strcmp(what, " ") == 0;
+        if (n->replace) return CLLM_OK;
     }
     if (strcmp(type, "Sequence") != 0 || !json_object_is_type(list, json_type_array) || depth == NESTING) {
         return unsupported(err, "a normaliser of type", type);
     }
     for (size_t i = 0; i < json_object_array_length(list); i++) {
-        CLLM_TRY(read_normalizer(nfc, json_object_array_get_idx(list, i), depth + 1, err));
+        CLLM_TRY(read_normalizer(n, json_object_array_get_idx(list, i), depth + 1, err));
     }
     return CLLM_OK;
 }
@@ -188,20 +222,33 @@ static cllm_status read_split(steps *all, const json_object *split, cllm_error *
     return add_step(all, json_object_get_string(text), literal, isolated || invert, isolated || !invert, err);
 }
 
+/* Spaces become U+2581, one is put before the text, and with `split` each begins a word. */
+static cllm_status read_metaspace(steps *all, const json_object *metaspace, cllm_error *err) {
+    const char *replacement = cllm__json_text(metaspace, "replacement"),
+               *scheme = cllm__json_text(metaspace, "prepend_scheme");
+    if (replacement != NULL && !is_space_letter(replacement)) return unsupported(err, "a Metaspace of", replacement);
+    if (scheme == NULL) scheme = cllm__json_flag(metaspace, "add_prefix_space", true) ? "always" : "never";
+    all->metaspace = true;
+    all->prefix = strcmp(scheme, "never") == 0 ? CLLM_PREFIX_NONE : CLLM_PREFIX_UNLESS_SPACE;
+    if (!cllm__json_flag(metaspace, "split", true)) return CLLM_OK;
+    return add_step(all, CLLM_SPACE_LETTER "[^" CLLM_SPACE_LETTER "]*|[^" CLLM_SPACE_LETTER "]+", false, true, true, err);
+}
+
 static cllm_status read_pre_tokenizer(steps *all, const json_object *pre, int depth, cllm_error *err) {
     const char *type = type_of(pre);
     const json_object *list = member(pre, "pretokenizers");
     if (all->byte_level) return unsupported(err, "a pre-tokeniser after ByteLevel,", type);
     if (strcmp(type, "Split") == 0) return read_split(all, pre, err);
+    if (strcmp(type, "Metaspace") == 0 && !all->metaspace && all->count == 0) return read_metaspace(all, pre, err);
     if (strcmp(type, "Digits") == 0) {
         bool individual = cllm__json_flag(pre, "individual_digits", false);
         return add_step(all, individual ? "\\p{N}" : "\\p{N}+", false, true, true, err);
     }
     if (strcmp(type, "ByteLevel") == 0) {
+        bool space = cllm__json_flag(pre, "add_prefix_space", true);
         all->byte_level = true;
-        all->prefix_space = cllm__json_flag(pre, "add_prefix_space", true);
-        if (all->prefix_space && all->count != 0)
-            return unsupported(err, "a ByteLevel after a split with", "add_prefix_space");
+        if (space && all->count != 0) return unsupported(err, "a ByteLevel after a split with", "add_prefix_space");
+        if (space) all->prefix = CLLM_PREFIX_UNLESS_SPACE;
         return cllm__json_flag(pre, "use_regex", true) ? add_step(all, cllm__gpt2_pattern, false, true, true, err)
                                                        : CLLM_OK;
     }
@@ -214,12 +261,21 @@ static cllm_status read_pre_tokenizer(steps *all, const json_object *pre, int de
     return CLLM_OK;
 }
 
-static cllm_status read_splitter(cllm__tokenizer_parts *parts, const json_object *pre, cllm_error *err) {
+/* Normaliser and pre-tokeniser; *characters: the pieces are written in characters. */
+static cllm_status read_splitter(cllm__tokenizer_parts *parts, const json_object *root, bool *characters,
+                                 cllm_error *err) {
     steps all = {.count = 0};
+    normalizing n = {false, false, false};
+    const json_object *pre = member(root, "pre_tokenizer");
     cllm_status status = CLLM_OK;
-    CLLM_TRY_CLEAN(read_pre_tokenizer(&all, pre, 0, err));
-    if (!all.byte_level) CLLM_TRY_CLEAN(unsupported(err, "a pre-tokeniser without", "ByteLevel"));
-    parts->prefix_space = all.prefix_space;
+    CLLM_TRY_CLEAN(read_normalizer(&n, member(root, "normalizer"), 0, err));
+    if (pre != NULL || !n.replace) CLLM_TRY_CLEAN(read_pre_tokenizer(&all, pre, 0, err));
+    *characters = n.replace || all.metaspace;
+    if (all.byte_level && *characters) CLLM_TRY_CLEAN(unsupported(err, "U+2581 for spaces with", "ByteLevel"));
+    if (!all.byte_level && !*characters) CLLM_TRY_CLEAN(unsupported(err, "a pre-tokeniser without", "ByteLevel"));
+    if (n.prepend && !*characters) CLLM_TRY_CLEAN(unsupported(err, "a normaliser of type", "Prepend"));
+    parts->nfc = n.nfc;
+    parts->prefix = n.prepend ? CLLM_PREFIX_ALWAYS : all.prefix;
     CLLM_TRY_CLEAN(cllm__splitter_create(&parts->splitter, all.steps, all.count, err));
 cleanup:
     for (size_t i = 0; i < all.count; i++) cllm__free(all.steps[i].pattern);
@@ -254,14 +310,17 @@ static cllm_status read_parts(cllm__tokenizer_parts *parts, cllm__bpe_builder *b
     parts->rules.unknown = CLLM_NO_PIECE;
     parts->bos = CLLM_NO_PIECE;
     CLLM_TRY(check_model(model, err));
-    CLLM_TRY(read_normalizer(&parts->nfc, member(root, "normalizer"), 0, err));
-    CLLM_TRY(read_splitter(parts, member(root, "pre_tokenizer"), err));
+    bool characters = false, byte_fallback = cllm__json_flag(model, "byte_fallback", false);
+    CLLM_TRY(read_splitter(parts, root, &characters, err));
+    parts->rules.ignore_merges = cllm__json_flag(model, "ignore_merges", false);
+    if (characters) cllm__bpe_builder_characters(builder, byte_fallback);
+    if (byte_fallback && !characters) return unsupported(err, "a byte-level model with", "byte_fallback");
+    if (characters && parts->rules.ignore_merges) return unsupported(err, "a model in characters with", "ignore_merges");
     CLLM_TRY(read_vocab(builder, member(model, "vocab"), err));
-    CLLM_TRY(read_merges(builder, member(model, "merges"), err));
+    CLLM_TRY(read_merges(builder, member(model, "merges"), member(model, "ranks"), err));
     CLLM_TRY(read_added(parts, builder, member(root, "added_tokens"), err));
     CLLM_TRY(cllm__bpe_builder_finish(builder, &parts->bpe, err));
     CLLM_TRY(read_unknown(parts, model, err));
-    parts->rules.ignore_merges = cllm__json_flag(model, "ignore_merges", false);
     read_bos(parts, member(root, "post_processor"), 0);
     return CLLM_OK;
 }

@@ -19,13 +19,20 @@ typedef struct cllm__added_token {
     bool special;
 } cllm__added_token;
 
+/* The space before a text that begins a sequence. */
+typedef enum cllm__prefix {
+    CLLM_PREFIX_NONE,
+    CLLM_PREFIX_UNLESS_SPACE, /* if the text begins with none */
+    CLLM_PREFIX_ALWAYS        /* SentencePiece's */
+} cllm__prefix;
+
 /* Everything that is read from files. Zeroed, it is empty and may be freed. */
 typedef struct cllm__tokenizer_parts {
     cllm__bpe bpe;
     cllm__splitter *splitter;
     cllm__word_rules rules; /* .unknown must be set to CLLM_NO_PIECE */
     bool nfc;               /* texts are brought to NFC first */
-    bool prefix_space;      /* a text that begins with none gets a space */
+    cllm__prefix prefix;
     cllm__added_token *added;
     size_t added_count, added_capacity;
     int32_t bos;  /* the token that begins a sequence, if the file names one, or CLLM_NO_PIECE */

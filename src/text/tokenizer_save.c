@@ -94,19 +94,83 @@ static void say_split(writer *w, const cllm__split_step *step) {
     quote(w, step->pattern);
     say(w, isolated ? "},\"behavior\":\"Isolated\"" : "},\"behavior\":\"Removed\"");
     say_flag(w, ",\"invert\":", step->keep_matches && !isolated);
-    say(w, "},");
+    say(w, "}");
+}
+
+static void say_normalizer(writer *w, const cllm__tokenizer_parts *parts) {
+    if (!parts->bpe.characters) {
+        say(w, parts->nfc ? "{\"type\":\"NFC\"}" : "null");
+        return;
+    }
+    say(w, "{\"type\":\"Sequence\",\"normalizers\":[");
+    if (parts->nfc) say(w, "{\"type\":\"NFC\"},");
+    if (parts->prefix == CLLM_PREFIX_ALWAYS) {
+        say(w, "{\"type\":\"Prepend\",\"prepend\":\"" CLLM_SPACE_LETTER "\"},");
+    }
+    say(w, "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" CLLM_SPACE_LETTER "\"}]}");
+}
+
+/* In characters; a Metaspace that only puts the space before the text. */
+static void say_character_splits(writer *w, const cllm__tokenizer_parts *parts) {
+    size_t count = cllm__splitter_steps(parts->splitter);
+    bool space = parts->prefix == CLLM_PREFIX_UNLESS_SPACE;
+    if (count == 0 && !space) {
+        say(w, "null");
+        return;
+    }
+    say(w, "{\"type\":\"Sequence\",\"pretokenizers\":[");
+    if (space) {
+        say(w, "{\"type\":\"Metaspace\",\"replacement\":\"" CLLM_SPACE_LETTER
+               "\",\"prepend_scheme\":\"first\",\"split\":false}");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (space || i != 0) say(w, ",");
+        say_split(w, cllm__splitter_step(parts->splitter, i));
+    }
+    say(w, "]}");
 }
 
 static void say_pre_tokenizer(writer *w, const cllm__tokenizer_parts *parts) {
+    if (parts->bpe.characters) {
+        say_character_splits(w, parts);
+        return;
+    }
     size_t count = cllm__splitter_steps(parts->splitter);
     const cllm__split_step *last = count == 0 ? NULL : cllm__splitter_step(parts->splitter, count - 1);
     bool regex = last != NULL && !last->literal && last->keep_matches && last->keep_gaps &&
                  strcmp(last->pattern, cllm__gpt2_pattern) == 0;
     size_t splits = count - (regex ? 1 : 0);
     if (splits != 0) say(w, "{\"type\":\"Sequence\",\"pretokenizers\":[");
-    for (size_t i = 0; i < splits; i++) say_split(w, cllm__splitter_step(parts->splitter, i));
-    say_byte_level(w, parts->prefix_space, regex);
+    for (size_t i = 0; i < splits; i++) {
+        say_split(w, cllm__splitter_step(parts->splitter, i));
+        say(w, ",");
+    }
+    say_byte_level(w, parts->prefix == CLLM_PREFIX_UNLESS_SPACE, regex);
     if (splits != 0) say(w, "]}");
+}
+
+static void say_decoder(writer *w, const cllm__tokenizer_parts *parts) {
+    if (!parts->bpe.characters) {
+        say_byte_level(w, false, true);
+        return;
+    }
+    say(w, "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"" CLLM_SPACE_LETTER
+           "\"},\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}");
+    if (parts->prefix != CLLM_PREFIX_NONE) {
+        say(w, ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}");
+    }
+    say(w, "]}");
+}
+
+/* Only where merges share ranks, as those of SentencePiece's scores do. Others ignore it, and break ties by the order. */
+static void say_ranks(writer *w, const cllm__bpe *bpe) {
+    if (bpe->merge_count == 0 || bpe->ranks[bpe->merge_count - 1] == bpe->merge_count - 1) return;
+    say(w, ",\n\"ranks\":[");
+    for (size_t i = 0; i < bpe->merge_count; i++) {
+        if (i != 0) say(w, ",");
+        say_number(w, bpe->ranks[i]);
+    }
+    say(w, "]");
 }
 
 static void say_added(writer *w, const cllm__tokenizer_parts *parts) {
@@ -124,7 +188,8 @@ static void say_added(writer *w, const cllm__tokenizer_parts *parts) {
 
 static void say_post_processor(writer *w, const cllm__tokenizer_parts *parts) {
     if (!parts->add_bos) {
-        say_byte_level(w, false, true);
+        if (parts->bpe.characters) say(w, "null");
+        else say_byte_level(w, false, true);
         return;
     }
     const char *bos = cllm__bpe_letters(&parts->bpe, parts->bos);
@@ -146,23 +211,27 @@ static void say_post_processor(writer *w, const cllm__tokenizer_parts *parts) {
 static void say_whole(writer *w, const cllm__tokenizer_parts *parts) {
     say(w, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\n\"added_tokens\":[");
     say_added(w, parts);
-    say(w, parts->nfc ? "],\n\"normalizer\":{\"type\":\"NFC\"},\n\"pre_tokenizer\":"
-                      : "],\n\"normalizer\":null,\n\"pre_tokenizer\":");
+    say(w, "],\n\"normalizer\":");
+    say_normalizer(w, parts);
+    say(w, ",\n\"pre_tokenizer\":");
     say_pre_tokenizer(w, parts);
     say(w, ",\n\"post_processor\":");
     say_post_processor(w, parts);
     say(w, ",\n\"decoder\":");
-    say_byte_level(w, false, true);
+    say_decoder(w, parts);
     say(w, ",\n\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":");
     if (parts->rules.unknown == CLLM_NO_PIECE) say(w, "null");
     else quote(w, cllm__bpe_letters(&parts->bpe, parts->rules.unknown));
     say_flag(w, ",\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":", parts->rules.fuse_unknown);
-    say_flag(w, ",\"byte_fallback\":false,\"ignore_merges\":", parts->rules.ignore_merges);
+    say_flag(w, ",\"byte_fallback\":", parts->bpe.byte_fallback);
+    say_flag(w, ",\"ignore_merges\":", parts->rules.ignore_merges);
     say(w, ",\n\"vocab\":");
     say_vocab(w, &parts->bpe);
     say(w, ",\n\"merges\":[");
     say_merges(w, &parts->bpe);
-    say(w, "]}}\n");
+    say(w, "]");
+    say_ranks(w, &parts->bpe);
+    say(w, "}}\n");
 }
 
 cllm_status cllm__tokenizer_save(const cllm__tokenizer *t, const char *folder, cllm_error *err) {

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "formats/utf8.h"
 
 enum {
     SHORT = 48,            /* symbols up to which the plain search is faster than the heap */
@@ -65,8 +66,34 @@ void cllm__words_free(cllm__words *words) {
     cllm__free(words);
 }
 
+/* In characters: a character's piece, else its bytes' pieces, else the unknown piece. */
+static size_t first_characters(const cllm__words *words, const char *word, size_t length, int32_t *ids) {
+    const cllm__bpe *bpe = words->bpe;
+    size_t count = 0, size;
+    bool unknown_before = false;
+    for (size_t i = 0; i < length; i += size) {
+        int32_t id = CLLM_NO_PIECE;
+        bool fallback = true;
+        size = 1;
+        if (cllm__utf8_check(word + i, length - i < 4 ? length - i : 4) != 0) {
+            cllm__utf8_get(word + i, &size);
+            id = cllm__bpe_character(bpe, word + i, size);
+        }
+        for (size_t k = 0; k < size; k++) fallback = fallback && bpe->byte_id[(unsigned char)word[i + k]] != CLLM_NO_PIECE;
+        bool unknown = id == CLLM_NO_PIECE && !fallback;
+        if (unknown) id = unknown_before && words->rules.fuse_unknown ? CLLM_NO_PIECE : words->rules.unknown;
+        else if (id == CLLM_NO_PIECE) {
+            for (size_t k = 0; k < size; k++) ids[count++] = bpe->byte_id[(unsigned char)word[i + k]];
+        }
+        if (id != CLLM_NO_PIECE) ids[count++] = id;
+        unknown_before = unknown;
+    }
+    return count;
+}
+
 /* The symbols that the merges begin with; at most `length`. */
 static size_t first_symbols(const cllm__words *words, const char *word, size_t length, int32_t *ids) {
+    if (words->bpe->characters) return first_characters(words, word, length, ids);
     size_t count = 0;
     bool unknown_before = false;
     for (size_t i = 0; i < length; i++) {
@@ -138,7 +165,7 @@ static void offer(cllm__words *words, int32_t at) {
 }
 
 /* The same for many symbols, in words->ids. A merged symbol's right part gets the id CLLM_NO_PIECE. An entry of the heap is
- * stale when the pair at its place has another rank; ranks are one to a pair, and a place's pair only ever grows. */
+ * stale when the pair at its place has another rank; with the same rank the pair there is as good as the one that was. */
 static void merge_long(cllm__words *words, size_t count) {
     int32_t *ids = words->ids, *before = words->before, *after = words->after;
     for (size_t i = 0; i < count; i++) {

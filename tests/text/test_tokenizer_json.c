@@ -265,7 +265,14 @@ static void refused(void **state) {
     assert_fails(bad(BYTE_LEVEL, "", ",\"end_of_word_suffix\":\"</w>\"", why), CLLM_ERR_UNSUPPORTED, "end_of_word_suffix");
     assert_fails(bad(BYTE_LEVEL, "", ",\"unk_token\":\"<unk>\"", why), CLLM_ERR_DATA, "unk_token '<unk>'");
     assert_fails(bad("null", "", "", why), CLLM_ERR_UNSUPPORTED, "a pre-tokeniser of type '(no type)'");
-    assert_fails(bad("{\"type\":\"Metaspace\"}", "", "", why), CLLM_ERR_UNSUPPORTED, "'Metaspace'");
+    assert_fails(bad("{\"type\":\"Metaspace\",\"replacement\":\"_\"}", "", "", why), CLLM_ERR_UNSUPPORTED,
+                 "Metaspace of '_'");
+    assert_fails(bad("{\"type\":\"Metaspace\"}", "", ",\"ignore_merges\":true", why), CLLM_ERR_UNSUPPORTED,
+                 "ignore_merges");
+    assert_fails(bad("{\"type\":\"Metaspace\"}", "", ",\"ranks\":[1]", why), CLLM_ERR_DATA, "model.ranks");
+    assert_fails(bad("{\"type\":\"Metaspace\"}", "", ",\"ranks\":[1,1,0,2]", why), CLLM_ERR_DATA, "not ascending");
+    assert_fails(bad("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Metaspace\"}," BYTE_LEVEL "]}", "", "", why),
+                 CLLM_ERR_UNSUPPORTED, "ByteLevel");
     assert_fails(bad("{\"type\":\"Digits\"}", "", "", why), CLLM_ERR_UNSUPPORTED, "without 'ByteLevel'");
     assert_fails(bad("{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}", "", "", why),
                  CLLM_ERR_UNSUPPORTED, "after ByteLevel, 'Digits'");
