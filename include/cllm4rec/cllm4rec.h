@@ -276,8 +276,14 @@ typedef struct cllm_backbone_shape {
 } cllm_backbone_shape;
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_init(const char *folder, cllm_backbone_shape shape, const char *tokenizer, uint64_t seed,
                                                    bool force, cllm_error *err);
-/* Family, shape, sizes and hash of a backbone, and its tokenizer's size, as JSON (caller frees). */
+/* Family, shape, sizes and hash of a backbone (a Hugging Face folder or a GGUF file), its tokenizer's size, and what its files
+ * hold: number formats, metadata and tensors; as JSON (caller frees). */
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err);
+
+/* Writes a backbone as a Hugging Face folder that transformers loads: config.json, model.safetensors and, if there is one that
+ * can be written, the tokenizer. `dtype` is "f32" or "bf16"; NULL: f32. The folder appears whole or not at all. */
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_convert(const char *path, const char *folder, const char *dtype, bool force,
+                                                      cllm_error *err);
 
 /* Zero is the default of each. */
 typedef struct cllm_bench_options {

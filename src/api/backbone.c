@@ -1,14 +1,24 @@
-/* Making a random backbone, and looking at one. */
+/* Making a random backbone, looking at one, and writing one as a Hugging Face folder. */
 #include "backbone/backbone.h"
 
 #include "api/run.h"
+#include "backbone/convert.h"
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/io.h"
 #include "text/tokenizer.h"
 
+/* The tokenizer in a GGUF file; NULL where it has none, or one of a kind that is not read. */
+static cllm_status open_tokenizer_inside(cllm__tokenizer **tokenizer, const char *path, cllm_error *err) {
+    cllm_status status = cllm__tokenizer_open(tokenizer, path, err);
+    if (status != CLLM_ERR_UNSUPPORTED && status != CLLM_ERR_NOT_FOUND) return status;
+    *tokenizer = NULL;
+    return CLLM_OK;
+}
+
 /* A tokenizer in `path`, or NULL where the folder has none. */
 static cllm_status open_tokenizer_beside(cllm__tokenizer **tokenizer, const char *path, cllm_error *err) {
+    if (!cllm__path_is_folder(path)) return open_tokenizer_inside(tokenizer, path, err);
     char *json = cllm__path_join(path, "tokenizer.json"), *vocab = cllm__path_join(path, "vocab.json");
     bool complete = json != NULL && vocab != NULL, there = complete && (cllm__path_exists(json) || cllm__path_exists(vocab));
     cllm__free(json);
@@ -63,9 +73,12 @@ cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err
     cllm__backbone *backbone;
     CLLM_TRY(cllm__backbone_open(&backbone, path, (cllm__backbone_options){.dtype = CLLM__F32}, err));
     const cllm__backbone_info info = *cllm__backbone_info_of(backbone);
-    cllm__backbone_close(backbone);
     cllm__tokenizer *tokenizer;
-    CLLM_TRY(open_tokenizer_beside(&tokenizer, path, err));
+    cllm_status status = open_tokenizer_beside(&tokenizer, path, err);
+    if (status != CLLM_OK) {
+        cllm__backbone_close(backbone);
+        return status;
+    }
     char hash[17];
     cllm__hash_text(info.hash, hash);
     struct json_object *object = json_object_new_object(), *pieces = NULL;
@@ -86,5 +99,40 @@ cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err
     if (tokenizer != NULL) pieces = json_object_new_int64((int64_t)cllm__tokenizer_size(tokenizer));
     json_object_object_add(object, "tokenizer_pieces", pieces);
     cllm__tokenizer_close(tokenizer);
+    cllm__backbone_tell(backbone, object);
+    cllm__backbone_close(backbone);
     return cllm__json_to_text(object, json, err);
+}
+
+/* Puts the folder together inside a temporary one and opens it as anybody will: what is missing or does not fit shows now. */
+static cllm_status convert(const char *path, const char *temporary, const char *folder, cllm__dtype dtype,
+                           const cllm__tokenizer *tokenizer, cllm_error *err) {
+    cllm__backbone *backbone;
+    char *made = cllm__path_join(temporary, "backbone");
+    if (made == NULL) return cllm__fail_nomem(err);
+    cllm_status status = cllm__make_folders(made, err);
+    if (status == CLLM_OK) status = cllm__backbone_convert(path, made, dtype, err);
+    if (status == CLLM_OK && tokenizer != NULL) status = cllm__tokenizer_save(tokenizer, made, err);
+    if (status == CLLM_OK) {
+        status = cllm__backbone_open(&backbone, made, (cllm__backbone_options){.dtype = dtype, .headless = true}, err);
+        if (status == CLLM_OK) cllm__backbone_close(backbone);
+    }
+    if (status == CLLM_OK) status = cllm__folder_commit(made, folder, err);
+    cllm__free(made);
+    return status;
+}
+
+cllm_status cllm_backbone_convert(const char *path, const char *folder, const char *dtype_name, bool force, cllm_error *err) {
+    cllm__dtype dtype;
+    cllm__tokenizer *tokenizer;
+    char *temporary = NULL;
+    CLLM_TRY(cllm__dtype_parse(dtype_name, &dtype, err));
+    if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
+    CLLM_TRY(open_tokenizer_beside(&tokenizer, path, err));
+    cllm_status status = cllm__folder_begin(folder, force, &temporary, err);
+    if (status == CLLM_OK) status = convert(path, temporary, folder, dtype, tokenizer, err);
+    if (temporary != NULL) cllm__remove_tree(temporary);
+    cllm__free(temporary);
+    cllm__tokenizer_close(tokenizer);
+    return status;
 }

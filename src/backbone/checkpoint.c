@@ -189,3 +189,46 @@ cllm_status cllm__checkpoint_tensor(const cllm__checkpoint *checkpoint, const ch
     *out = stored;
     return CLLM_OK;
 }
+
+size_t cllm__checkpoint_count(const cllm__checkpoint *checkpoint) {
+    if (checkpoint->gguf != NULL) return cllm__gguf_tensors(cllm__gguf_model_file(checkpoint->gguf));
+    size_t count = 0;
+    for (size_t i = 0; i < checkpoint->n_files; i++) count += cllm__safetensors_count(checkpoint->files[i]);
+    return count;
+}
+
+static bool is_float(cllm__st_dtype dtype) {
+    return dtype == CLLM_ST_F64 || dtype == CLLM_ST_F32 || dtype == CLLM_ST_F16 || dtype == CLLM_ST_BF16;
+}
+
+static cllm_status list_plain(const cllm__checkpoint *checkpoint, size_t index, cllm__listed *out, cllm_error *err) {
+    size_t file = 0;
+    while (index >= cllm__safetensors_count(checkpoint->files[file])) index -= cllm__safetensors_count(checkpoint->files[file++]);
+    const cllm__tensor *t = cllm__safetensors_at(checkpoint->files[file], index);
+    cllm__listed listed = {.rank = t->rank, .stored = {.rows = 1, .columns = cllm__tensor_count(t), .plain = t}};
+    memcpy(listed.shape, t->shape, sizeof listed.shape);
+    if (strlen(t->name) >= sizeof listed.name)
+        return cllm__fail(err, CLLM_ERR_DATA, "%s: the name of tensor '%.60s…' is too long", cllm__safetensors_path(checkpoint->files[file]),
+                          t->name);
+    strcpy(listed.name, t->name);
+    if (is_float(t->dtype)) CLLM_TRY(cllm__stored_check_finite(&listed.stored, err));
+    *out = listed;
+    return CLLM_OK;
+}
+
+cllm_status cllm__checkpoint_at(const cllm__checkpoint *checkpoint, size_t index, bool *there, cllm__listed *out, cllm_error *err) {
+    *there = true;
+    if (checkpoint->gguf == NULL) return list_plain(checkpoint, index, out, err);
+    cllm__listed listed = {0};
+    *there = cllm__gguf_model_name(checkpoint->gguf, index, listed.name, sizeof listed.name, &listed.rank, listed.shape);
+    if (!*there) return CLLM_OK;
+    CLLM_TRY(cllm__gguf_model_tensor(checkpoint->gguf, listed.name, listed.rank == 1 ? 0 : (size_t)listed.shape[0],
+                                     (size_t)listed.shape[listed.rank - 1], &listed.stored, err));
+    const char *prefix = cllm__gguf_model_prefix(checkpoint->gguf);
+    if (strncmp(listed.name, "lm_head.", 8) != 0) {
+        memmove(listed.name + strlen(prefix), listed.name, strlen(listed.name) + 1);
+        memcpy(listed.name, prefix, strlen(prefix));
+    }
+    *out = listed;
+    return CLLM_OK;
+}

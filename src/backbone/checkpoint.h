@@ -31,4 +31,17 @@ bool cllm__checkpoint_has(const cllm__checkpoint *checkpoint, const char *name);
 CLLM_CHECK cllm_status cllm__checkpoint_tensor(const cllm__checkpoint *checkpoint, const char *name, size_t rows, size_t columns,
                                                cllm__stored *out, cllm_error *err);
 
+/* The tensors of a model one by one, under the names that transformers writes, in the files' order. What only the file format
+ * needs is left out. */
+typedef struct cllm__listed {
+    char name[192];
+    size_t rank;
+    uint64_t shape[CLLM_ST_RANK_MAX];
+    cllm__stored stored; /* to be read: floating-point numbers, or .plain of another type */
+} cllm__listed;
+size_t cllm__checkpoint_count(const cllm__checkpoint *checkpoint);
+/* False if tensor `index` is left out. CLLM_ERR_DATA if it has a NaN or an infinity, or its name is too long. */
+CLLM_CHECK cllm_status cllm__checkpoint_at(const cllm__checkpoint *checkpoint, size_t index, bool *there, cllm__listed *out,
+                                           cllm_error *err);
+
 #endif

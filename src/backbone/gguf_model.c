@@ -52,15 +52,16 @@ static const part GPT2_PARTS[] = {
 
 typedef struct architecture {
     const char *name, *layer; /* "layers.": before a layer's number in transformers' names */
+    const char *prefix;       /* before all of them but the head's */
     const part *parts;
     size_t n_parts;
     bool adjacent; /* rotary pairs are adjacent in the file */
 } architecture;
 
 static const architecture ARCHITECTURES[] = {
-    {"llama", "layers.", LLAMA_PARTS, CLLM_LEN(LLAMA_PARTS), true},
-    {"qwen2", "layers.", LLAMA_PARTS, CLLM_LEN(LLAMA_PARTS), false},
-    {"gpt2", "h.", GPT2_PARTS, CLLM_LEN(GPT2_PARTS), false},
+    {"llama", "layers.", "model.", LLAMA_PARTS, CLLM_LEN(LLAMA_PARTS), true},
+    {"qwen2", "layers.", "model.", LLAMA_PARTS, CLLM_LEN(LLAMA_PARTS), false},
+    {"gpt2", "h.", "transformer.", GPT2_PARTS, CLLM_LEN(GPT2_PARTS), false},
 };
 
 /* The scaling factors of llama3's rotary positions, which stand beside the architecture's own tensors. */
@@ -148,35 +149,67 @@ cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *n
 
 /* ---- What is not computed here is refused ---- */
 
-/* Whether the file's name is one of the architecture's; *layer is SIZE_MAX where it belongs to none. */
-static bool known_name(const architecture *a, const char *name, size_t *layer) {
+static const part NO_PART = {0}; /* of tensors that are known and left out */
+
+/* The part of the architecture that has the file's name, NULL if none has. *layer is SIZE_MAX where it belongs to none; *what is
+ * ".weight" or ".bias". */
+static const part *part_of(const architecture *a, const char *name, size_t *layer, const char **what_out) {
     char *end = NULL;
     bool layered = strncmp(name, "blk.", 4) == 0;
     *layer = SIZE_MAX;
     if (layered) {
-        if (name[4] < '0' || name[4] > '9') return false;
+        if (name[4] < '0' || name[4] > '9' || (name[4] == '0' && name[5] != '.')) return NULL;
         *layer = (size_t)strtoul(name + 4, &end, 10);
-        if (*end != '.') return false;
+        if (*end != '.') return NULL;
         name = end + 1;
     }
     const char *what = strrchr(name, '.');
-    if (what == NULL || (strcmp(what, ".weight") != 0 && strcmp(what, ".bias") != 0)) return false;
+    if (what == NULL || (strcmp(what, ".weight") != 0 && strcmp(what, ".bias") != 0)) return NULL;
+    *what_out = what;
     /* Some converters store the rotary frequencies of every layer; they follow from the metadata. */
-    if (layered && ends_part(name, (size_t)(what - name), "attn_rot_embd")) return true;
+    if (layered && ends_part(name, (size_t)(what - name), "attn_rot_embd")) return &NO_PART;
     for (size_t i = 0; i < a->n_parts; i++)
-        if (a->parts[i].layered == layered && ends_part(name, (size_t)(what - name), a->parts[i].ours)) return true;
-    return false;
+        if (a->parts[i].layered == layered && ends_part(name, (size_t)(what - name), a->parts[i].ours)) return &a->parts[i];
+    return NULL;
+}
+
+/* The tensor's name as a string; "" for one that is too long to be known. */
+static void copy_name(char name[NAME_SIZE], const cllm__gguf_tensor *t) {
+    bool fits = t->name.length < NAME_SIZE;
+    if (fits) memcpy(name, t->name.data, t->name.length);
+    name[fits ? t->name.length : 0] = '\0';
+}
+
+bool cllm__gguf_model_name(const cllm__gguf_model *model, size_t index, char *name, size_t size, size_t *rank, uint64_t *shape) {
+    const cllm__gguf_tensor *t = cllm__gguf_tensor_at(model->file, index);
+    char ours[NAME_SIZE];
+    const char *what;
+    size_t layer;
+    copy_name(ours, t);
+    const part *p = part_of(model->architecture, ours, &layer, &what);
+    if (p == NULL || p == &NO_PART) return false;
+    if (p->layered) snprintf(name, size, "%s%zu.%s%s", model->architecture->layer, layer, p->theirs, what);
+    else snprintf(name, size, "%s%s", p->theirs, what);
+    *rank = t->rank == 1 ? 1 : 2;
+    bool turned = p->order == TRANSPOSED && *rank == 2;
+    shape[0] = *rank == 1 ? t->count : turned ? t->shape[1] : t->shape[0];
+    if (*rank == 2) shape[1] = turned ? t->shape[0] : t->shape[1];
+    return true;
+}
+
+const char *cllm__gguf_model_prefix(const cllm__gguf_model *model) {
+    return model->architecture->prefix;
 }
 
 static cllm_status check_names(const cllm__gguf_model *model, cllm_error *err) {
     const architecture *a = model->architecture;
     for (size_t i = 0; i < cllm__gguf_tensors(model->file); i++) {
         const cllm__gguf_tensor *t = cllm__gguf_tensor_at(model->file, i);
-        char name[NAME_SIZE] = "", shown[CLLM_GGUF_SHOWN];
+        char name[NAME_SIZE], shown[CLLM_GGUF_SHOWN];
+        const char *what;
         size_t layer = SIZE_MAX;
-        if (t->name.length < NAME_SIZE) memcpy(name, t->name.data, t->name.length);
-        name[t->name.length < NAME_SIZE ? t->name.length : 0] = '\0';
-        bool known = known_name(a, name, &layer) || (a->parts == LLAMA_PARTS && strcmp(name, ROPE_FACTORS) == 0);
+        copy_name(name, t);
+        bool known = part_of(a, name, &layer, &what) != NULL || (a->parts == LLAMA_PARTS && strcmp(name, ROPE_FACTORS) == 0);
         if (!known)
             return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': tensor '%s' is not part of the architecture %s as it is computed here; "
                               "take a model without it", path_of(model), cllm__gguf_show(shown, t->name), a->name);

@@ -25,4 +25,10 @@ bool cllm__gguf_model_has(const cllm__gguf_model *model, const char *name);
 CLLM_CHECK cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *name, size_t rows, size_t columns,
                                                cllm__stored *out, cllm_error *err);
 
+/* Transformers' name of the file's tensor `index`, without the prefix of the model's body, with its rank (1 or 2) and its shape
+ * there; false for a tensor that transformers has no name for. `size` ≥ 192 leaves room for the prefix. */
+bool cllm__gguf_model_name(const cllm__gguf_model *model, size_t index, char *name, size_t size, size_t *rank, uint64_t *shape);
+/* "model." or "transformer.": before all names but the head's. */
+const char *cllm__gguf_model_prefix(const cllm__gguf_model *model);
+
 #endif

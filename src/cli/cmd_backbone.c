@@ -4,11 +4,42 @@
 #include "cli.h"
 #include "summary.h"
 
+/* What people read: sizes first, then a GGUF file's metadata a line each; the list of tensors only with --verbose. */
+static void print_inspection(const char *path, const char *json) {
+    struct json_object *object = json_tokener_parse(json), *metadata = NULL, *tensors = NULL;
+    if (json_object_object_get_ex(object, "metadata", &metadata)) json_object_get(metadata);
+    if (json_object_object_get_ex(object, "tensors", &tensors)) json_object_get(tensors);
+    json_object_object_del(object, "metadata");
+    json_object_object_del(object, "tensors");
+    print_summary(stdout, path, json_object_to_json_string(object));
+    if (json_object_is_type(metadata, json_type_object)) {
+        puts("metadata");
+        json_object_object_foreach(metadata, key, value) {
+            const char *text = json_object_is_type(value, json_type_string)
+                                   ? json_object_get_string(value)
+                                   : json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
+            size_t line = strcspn(text, "\r\n"), shown = line < 80 ? line : 80;
+            while (shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80) shown--; /* whole characters */
+            printf("  %-40s %.*s%s\n", key, (int)shown, text, text[shown] != '\0' ? " …" : "");
+        }
+    }
+    for (size_t i = 0; COMMON.verbose && i < json_object_array_length(tensors); i++) {
+        struct json_object *tensor = json_object_array_get_idx(tensors, i);
+        if (i == 0) puts("tensors");
+        printf("  %-40s %-6s %s\n", json_text_at(tensor, "name", ""), json_text_at(tensor, "type", ""),
+               json_object_to_json_string_ext(json_at(tensor, "shape"), JSON_C_TO_STRING_PLAIN));
+    }
+    json_object_put(metadata);
+    json_object_put(tensors);
+    json_object_put(object);
+}
+
 static int inspect(int argc, char **argv) {
     const option_spec specs[] = {COMMON_OPTIONS};
     const usage use = {
-        .synopsis = "backbone inspect DIR",
-        .about = "Shows family, shape, sizes and hash of a backbone: a Hugging Face folder. Every tensor is read and checked.",
+        .synopsis = "backbone inspect FILE|DIR",
+        .about = "Shows family, shape, sizes, number formats, metadata and hash of a backbone: a GGUF file or a Hugging Face folder.\n"
+                 "Every tensor is read and checked; --verbose lists them.",
         .min_arguments = 1,
         .max_arguments = 1,
     };
@@ -21,7 +52,43 @@ static int inspect(int argc, char **argv) {
     char *json = NULL;
     if (cllm_backbone_inspect(path, &json, &err) != CLLM_OK) return console_fail("backbone inspect", &err);
     console_json(json);
-    if (!COMMON.json) print_summary(stdout, path, json);
+    if (!COMMON.json) print_inspection(path, json);
+    cllm_text_free(json);
+    return 0;
+}
+
+static int convert(int argc, char **argv) {
+    const char *output = NULL, *dtype = "f32";
+    bool force = false;
+    const option_spec specs[] = {
+        {"output", 'o', OPTION_TEXT, &output, "DIR", "the folder to make"},
+        {"force", 'f', OPTION_FLAG, &force, NULL, "replace an existing folder"},
+        {"dtype", 0, OPTION_TEXT, &dtype, "TYPE", "numbers of the weights: f32 or bf16 (f32)"},
+        COMMON_OPTIONS,
+    };
+    const usage use = {
+        .synopsis = "backbone convert FILE|DIR -o DIR [options]",
+        .about = "Writes a backbone as a Hugging Face folder, which transformers loads: config.json, model.safetensors and the tokenizer.",
+        .examples = "  cllm4rec backbone convert smollm2.gguf -o smollm2 --dtype bf16\n",
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    text_list arguments;
+    int code = options_parse(argc, argv, &use, specs, sizeof specs / sizeof specs[0], &arguments);
+    if (code >= 0) return code;
+    const char *path = arguments.values[0];
+    text_list_free(&arguments);
+    if (output == NULL) return console_fail_text("backbone convert", cllm_status_exit_code(CLLM_ERR_USAGE), "no output folder: give -o DIR");
+    cllm_error err = {0};
+    char *json = NULL;
+    if (cllm_backbone_convert(path, output, dtype, force, &err) != CLLM_OK) return console_fail("backbone convert", &err);
+    if (cllm_backbone_inspect(output, &json, &err) != CLLM_OK) return console_fail("backbone convert", &err);
+    console_json(json);
+    struct json_object *made = json_tokener_parse(json);
+    if (!COMMON.quiet && json_at(made, "tokenizer_pieces") == NULL)
+        fprintf(stderr, "%s has no tokenizer that could be written; %s has none\n", path, output);
+    json_object_put(made);
+    if (!COMMON.json && !COMMON.quiet) print_inspection(output, json);
     cllm_text_free(json);
     return 0;
 }
@@ -61,23 +128,25 @@ static int init(int argc, char **argv) {
     if (cllm_backbone_init(output, shape, tokenizer, seed, force, &err) != CLLM_OK) return console_fail("backbone init", &err);
     if (cllm_backbone_inspect(output, &json, &err) != CLLM_OK) return console_fail("backbone init", &err);
     console_json(json);
-    if (!COMMON.json && !COMMON.quiet) print_summary(stdout, output, json);
+    if (!COMMON.json && !COMMON.quiet) print_inspection(output, json);
     cllm_text_free(json);
     return 0;
 }
 
 static const char HELP[] =
     "Usage: cllm4rec backbone init -o DIR [options]\n"
-    "       cllm4rec backbone inspect DIR\n\n"
-    "init writes a GPT-2 with random weights, inspect shows what a backbone is.\n"
-    "cllm4rec backbone init --help and cllm4rec backbone inspect --help list the options.\n";
+    "       cllm4rec backbone inspect FILE|DIR\n"
+    "       cllm4rec backbone convert FILE|DIR -o DIR [options]\n\n"
+    "init writes a GPT-2 with random weights, inspect shows what a backbone is, convert writes one as a Hugging Face folder.\n"
+    "cllm4rec backbone init --help, inspect --help and convert --help list the options.\n";
 
 int cmd_backbone(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "init") == 0) return init(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "inspect") == 0) return inspect(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "convert") == 0) return convert(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
         fputs(HELP, stdout);
         return 0;
     }
-    return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "give init or inspect; see cllm4rec backbone --help");
+    return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "give init, inspect or convert; see cllm4rec backbone --help");
 }
