@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     cllm_error error;
     cllm_model *model;     /* immutable, shared by threads */
     cllm_session *session; /* working memory of one thread */
-    if (cllm_model_open(&model, argv[1], NULL, NULL, &error) != CLLM_OK) {
+    if (cllm_model_open(&model, argv[1], NULL, &error) != CLLM_OK) {
         fprintf(stderr, "%s\n", error.message);
         return cllm_status_exit_code(error.status);
     }

@@ -147,6 +147,7 @@ typedef struct cllm_train_options {
     size_t n_settings;
     const char *prompts;            /* a JSON object of templates that replace default ones; may be NULL */
     const char *dtype;              /* of products: NULL or "f32", or "bf16" */
+    const char *backbone_dtype;     /* of frozen matrices: NULL for that of products, "f32", "bf16", or "q8_0" */
     int threads;                    /* 0: as many as this process may use */
     double budget_seconds;          /* > 0: the schedule is shortened to fit, from a probe at the start */
     bool resume;                    /* go on from the run folder's checkpoint; every other setting is taken from it */
@@ -176,6 +177,7 @@ typedef struct cllm_evaluate_options {
     size_t n_ks;
     bool mask_valid;                /* at test: validation items are not candidates (stricter variant) */
     bool prompt_valid;              /* at test: validation items stand in the prompt (stricter variant) */
+    const char *dtype, *backbone_dtype; /* as in cllm_model_options */
     bool content;                   /* also the likelihood of held-out reviews, with true and with shuffled tokens */
     int threads;
     uint64_t seed;                  /* of ties, bootstrap and prompt order */
@@ -192,9 +194,14 @@ CLLM_API CLLM_CHECK cllm_status cllm_evaluate(const cllm_evaluate_options *optio
 
 /* A trained run, opened: immutable, shared by threads. */
 typedef struct cllm_model cllm_model;
-/* `dataset` NULL: the one that the run was trained on. `dtype` NULL: the run's. */
-CLLM_API CLLM_CHECK cllm_status cllm_model_open(cllm_model **model, const char *run, const char *dataset, const char *dtype,
-                                                cllm_error *err);
+/* Zero is the default of each. */
+typedef struct cllm_model_options {
+    const char *dataset;        /* NULL: the one that the run was trained on */
+    const char *dtype;          /* of products: "f32" or "bf16"; NULL: the run's */
+    const char *backbone_dtype; /* of frozen matrices: "f32", "bf16" or "q8_0"; NULL: `dtype` if that is given, else the run's */
+} cllm_model_options;
+/* `options` may be NULL. */
+CLLM_API CLLM_CHECK cllm_status cllm_model_open(cllm_model **model, const char *run, const cllm_model_options *options, cllm_error *err);
 /* Every session on it must have been closed. */
 CLLM_API void cllm_model_close(cllm_model *model);
 CLLM_API size_t cllm_model_users(const cllm_model *model);

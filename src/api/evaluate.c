@@ -47,6 +47,7 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
     if (o->split == NULL || strcmp(o->split, "test") == 0) e->split = CLLM__TEST;
     else if (strcmp(o->split, "valid") == 0) e->split = CLLM__VALID;
     else return cllm__fail(err, CLLM_ERR_USAGE, "split '%s': give test or valid", o->split);
+    const cllm_model_options options = {.dataset = o->dataset, .dtype = o->dtype, .backbone_dtype = o->backbone_dtype};
     CLLM_TRY(cllm__pool_create(&e->pool, o->threads, err));
     if (o->run == NULL) {
         if (o->dataset == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give a run, or a data set for baselines alone");
@@ -54,8 +55,9 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
         e->owns_dataset = true;
         return CLLM_OK;
     }
-    CLLM_TRY(cllm__model_open(&e->model, o->run, o->dataset, NULL, true, e->pool, err));
+    CLLM_TRY(cllm__model_open(&e->model, o->run, &options, o->content, true, e->pool, err));
     e->dataset = e->model->run.dataset;
+    cllm__log_backbone(&o->host, &e->model->run);
     return cllm__engine_create(&e->engine, e->model->run.backbone, e->model->run.dtype, e->pool, err);
 }
 

@@ -32,9 +32,14 @@ cleanup:
     return status;
 }
 
-static cllm_status open_into(cllm_model *model, const char *run, const char *dataset, const char *dtype, bool measured, cllm__pool *pool,
+static cllm_status open_into(cllm_model *model, const char *run, const cllm_model_options *o, bool head, bool measured, cllm__pool *pool,
                              cllm_error *err) {
-    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = dataset, .dtype = dtype, .pool = pool};
+    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .headless = !head, .pool = pool};
+    if (o != NULL) {
+        options.dataset = o->dataset;
+        options.dtype = o->dtype;
+        options.backbone_dtype = o->backbone_dtype;
+    }
     CLLM_TRY(cllm__run_open(&model->run, run, &options, err));
     CLLM_TRY(open_tables(model, measured, err));
     size_t n_items = model->collab.n_items;
@@ -44,11 +49,11 @@ static cllm_status open_into(cllm_model *model, const char *run, const char *dat
     return cllm__ties_create(&model->ties, n_items, model->run.config.seed, err);
 }
 
-cllm_status cllm__model_open(cllm_model **out, const char *run, const char *dataset, const char *dtype, bool measured, cllm__pool *pool,
-                             cllm_error *err) {
+cllm_status cllm__model_open(cllm_model **out, const char *run, const cllm_model_options *options, bool head, bool measured,
+                             cllm__pool *pool, cllm_error *err) {
     cllm_model *model;
     CLLM_TRY(CLLM_NEW(model, 1, err));
-    cllm_status status = open_into(model, run, dataset, dtype, measured, pool, err);
+    cllm_status status = open_into(model, run, options, head, measured, pool, err);
     if (status != CLLM_OK) {
         cllm_model_close(model);
         return status;
@@ -57,8 +62,8 @@ cllm_status cllm__model_open(cllm_model **out, const char *run, const char *data
     return CLLM_OK;
 }
 
-cllm_status cllm_model_open(cllm_model **model, const char *run, const char *dataset, const char *dtype, cllm_error *err) {
-    return cllm__model_open(model, run, dataset, dtype, false, NULL, err);
+cllm_status cllm_model_open(cllm_model **model, const char *run, const cllm_model_options *options, cllm_error *err) {
+    return cllm__model_open(model, run, options, false, false, NULL, err);
 }
 
 void cllm_model_close(cllm_model *model) {

@@ -36,7 +36,7 @@ struct cllm_session {
 };
 
 /* `measured` takes the tables that validation chose even if the run was fitted once more on all rows. */
-CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *run, const char *dataset, const char *dtype,
+CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *run, const cllm_model_options *options, bool head,
                                         bool measured, cllm__pool *pool, cllm_error *err);
 
 #endif

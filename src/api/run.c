@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/host.h"
 #include "base/io.h"
 
 enum { JSON_LIMIT = 64 << 20 };
@@ -63,8 +64,15 @@ cllm_status cllm__dtype_parse(const char *name, cllm__dtype *dtype, cllm_error *
     return CLLM_OK;
 }
 
+cllm_status cllm__backbone_dtype_parse(const char *name, cllm__dtype otherwise, cllm__dtype *dtype, cllm_error *err) {
+    *dtype = name == NULL ? otherwise : CLLM__Q8_0;
+    if (name == NULL || strcmp(name, "q8_0") == 0) return CLLM_OK;
+    if (cllm__dtype_parse(name, dtype, err) == CLLM_OK) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE, "backbone dtype '%s': give f32, bf16 or q8_0", name);
+}
+
 const char *cllm__dtype_name(cllm__dtype dtype) {
-    return dtype == CLLM__BF16 ? "bf16" : "f32";
+    return dtype == CLLM__Q8_0 ? "q8_0" : dtype == CLLM__BF16 ? "bf16" : "f32";
 }
 
 struct json_object *cllm__config_to_json(const cllm__train_config *config) {
@@ -138,12 +146,20 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     CLLM_TRY_CLEAN(cllm__tokenizer_open(&run->tokenizer, tokenizer, err));
     CLLM_TRY_CLEAN(cllm__prompts_compile(&run->prompts, run->tokenizer, member(run->manifest, "prompts", json_type_object), err));
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
-                                       (cllm__backbone_options){.dtype = run->dtype, .training = options->training, .pool = options->pool}, err));
+                                       (cllm__backbone_options){.dtype = run->backbone_dtype, .training = options->training, .headless = options->headless,
+                                                                 .pool = options->pool}, err));
     CLLM_TRY_CLEAN(check_hash(part, cllm__backbone_info_of(run->backbone)->hash, "backbone", path, err));
 cleanup:
     cllm__free(path);
     cllm__free(tokenizer);
     return status;
+}
+
+void cllm__log_backbone(const cllm_host *host, const cllm__run *run) {
+    const cllm__backbone_info *info = cllm__backbone_info_of(run->backbone);
+    cllm__log(host, CLLM_LOG_INFO, "backbone: %s, %zu layers x %zu, frozen matrices in %s: %.1f MB in memory, %.1f MB in files", info->family,
+              info->layers, info->width, cllm__dtype_name(run->backbone_dtype), 1e-6 * (double)info->resident_bytes,
+              1e-6 * (double)info->file_bytes);
 }
 
 cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_options *options, cllm_error *err) {
@@ -172,6 +188,9 @@ cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_o
         return status;
     }
     CLLM_TRY(cllm__dtype_parse(options->dtype != NULL ? options->dtype : text_member(run->manifest, "dtype"), &run->dtype, err));
+    const char *frozen = options->backbone_dtype;
+    if (frozen == NULL && options->dtype == NULL) frozen = text_member(run->manifest, "backbone_dtype");
+    CLLM_TRY(cllm__backbone_dtype_parse(frozen, run->dtype, &run->backbone_dtype, err));
     if ((options->parts & CLLM__RUN_DATASET) != 0) CLLM_TRY(open_dataset(run, options->dataset, err));
     if ((options->parts & CLLM__RUN_BACKBONE) != 0) CLLM_TRY(open_backbone(run, options, err));
     return CLLM_OK;

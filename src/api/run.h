@@ -21,7 +21,8 @@ typedef struct cllm__run {
     char *folder;
     struct json_object *manifest; /* run.json */
     cllm__train_config config;    /* resolved: presets, switches, budget */
-    cllm__dtype dtype;
+    cllm__dtype dtype;          /* of products */
+    cllm__dtype backbone_dtype; /* of frozen matrices */
     cllm__dataset *dataset;
     cllm__tokenizer *tokenizer;
     cllm__prompts prompts;
@@ -38,7 +39,9 @@ typedef struct cllm__run_options {
     unsigned parts;      /* besides the manifest */
     const char *dataset; /* NULL: the path in the manifest */
     const char *dtype;   /* NULL: the manifest's */
+    const char *backbone_dtype; /* NULL: what dtype says, if it is given, else the manifest's */
     bool training;       /* open the backbone for training */
+    bool headless;       /* and without the vocabulary head */
     cllm__pool *pool;    /* for packing */
 } cllm__run_options;
 
@@ -51,7 +54,11 @@ void cllm__run_free(cllm__run *run);
 CLLM_CHECK cllm_status cllm__run_write_manifest(const char *folder, struct json_object *manifest, cllm_error *err);
 /* "f32" or "bf16"; NULL is f32. */
 CLLM_CHECK cllm_status cllm__dtype_parse(const char *name, cllm__dtype *dtype, cllm_error *err);
+/* The same or "q8_0"; NULL is `otherwise`. */
+CLLM_CHECK cllm_status cllm__backbone_dtype_parse(const char *name, cllm__dtype otherwise, cllm__dtype *dtype, cllm_error *err);
 const char *cllm__dtype_name(cllm__dtype dtype);
+/* Says what kind of backbone was opened, in which type it is held, and the size of its files beside that in memory. */
+void cllm__log_backbone(const cllm_host *host, const cllm__run *run);
 /* The configuration's settings as an object of texts, and back (unknown ones are an error). */
 struct json_object *cllm__config_to_json(const cllm__train_config *config);
 CLLM_CHECK cllm_status cllm__config_from_json(cllm__train_config *config, struct json_object *preset, struct json_object *settings,

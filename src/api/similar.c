@@ -108,7 +108,8 @@ static cllm_status open_training(cllm_session *s, cllm_error *err) {
     if (s->training_engine != NULL) return CLLM_OK;
     if (s->training_backbone == NULL) {
         cllm__run run = {0};
-        cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .dtype = cllm__dtype_name(s->model->run.dtype), .training = true, .pool = s->pool};
+        cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .dtype = cllm__dtype_name(s->model->run.dtype),
+                                     .backbone_dtype = cllm__dtype_name(s->model->run.backbone_dtype), .training = true, .pool = s->pool};
         cllm_status status = cllm__run_open(&run, s->model->run.folder, &options, err);
         if (status == CLLM_OK) {
             s->training_backbone = run.backbone;

@@ -216,6 +216,7 @@ static cllm_status make_manifest(training *t, cllm_error *err) {
     add_text(m, "preset", run->config.preset);
     json_object_object_add(m, "settings", cllm__config_to_json(&run->config));
     add_text(m, "dtype", cllm__dtype_name(run->dtype));
+    add_text(m, "backbone_dtype", cllm__dtype_name(run->backbone_dtype));
     char *data_path = absolute(cllm__dataset_path(run->dataset));
     char *backbone_path = t->options->backbone != NULL ? absolute(t->options->backbone) : cllm__strdup("backbone");
     add_text(data, "path", data_path);
@@ -245,7 +246,8 @@ static cllm_status read_config(training *t, cllm_error *err) {
     CLLM_TRY(cllm__train_config_preset(&t->run.config, o->preset != NULL ? o->preset : "paper", err));
     for (size_t i = 0; i < o->n_settings; i++) CLLM_TRY(cllm__train_config_set(&t->run.config, o->settings[i], err));
     CLLM_TRY(cllm__monitor_parse(t->run.config.monitor, &t->monitor, err));
-    return cllm__dtype_parse(o->dtype, &t->run.dtype, err);
+    CLLM_TRY(cllm__dtype_parse(o->dtype, &t->run.dtype, err));
+    return cllm__backbone_dtype_parse(o->backbone_dtype, t->run.dtype, &t->run.backbone_dtype, err);
 }
 
 static cllm_status parse_prompts(const char *text, struct json_object **object, cllm_error *err) {
@@ -269,7 +271,8 @@ static cllm_status open_language_model(training *t, const char *folder, cllm_err
     }
     const char *path = given != NULL ? given : made;
     CLLM_TRY_CLEAN(cllm__backbone_open(&t->run.backbone, path,
-                                       (cllm__backbone_options){.dtype = t->run.dtype, .training = true, .pool = t->pool}, err));
+                                       (cllm__backbone_options){.dtype = t->run.backbone_dtype, .training = true, .pool = t->pool}, err));
+    cllm__log_backbone(host_of(t), &t->run);
     CLLM_TRY_CLEAN(cllm__tokenizer_open(&t->run.tokenizer, path, err));
     cllm__id_space space = {.vocab_rows = (int32_t)cllm__backbone_info_of(t->run.backbone)->vocabulary,
                             .n_users = (int32_t)cllm__dataset_users(t->run.dataset), .n_items = (int32_t)cllm__dataset_items(t->run.dataset)};

@@ -38,7 +38,7 @@ static void step(FILE *to, int number, const char *title) {
 
 static cllm_status recommend(FILE *to, const char *run, cllm_error *err) {
     cllm_model *model;
-    cllm_status status = cllm_model_open(&model, run, NULL, NULL, err);
+    cllm_status status = cllm_model_open(&model, run, NULL, err);
     if (status != CLLM_OK) return status;
     cllm_session *session;
     status = cllm_session_open(&session, model, 0, err);

@@ -37,6 +37,8 @@ int cmd_eval(int argc, char **argv) {
         {"prompt-valid", 0, OPTION_FLAG, &options.prompt_valid, NULL, "at test, validation items stand in the prompt"},
         {"content", 0, OPTION_FLAG, &options.content, NULL, "also the likelihood of held-out reviews, true and shuffled tokens"},
         {"per-user", 0, OPTION_FLAG, &per_user, NULL, "print a JSON line for each user and model on stdout"},
+        {"dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16", "of matrix products (default: the run's)"},
+        {"backbone-dtype", 0, OPTION_TEXT, &options.backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (default: the run's)"},
         {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
         {"seed", 0, OPTION_SEED, &options.seed, "N", "of ties, intervals and prompt order (1)"},
         COMMON_OPTIONS,

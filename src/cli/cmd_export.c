@@ -25,7 +25,7 @@ int cmd_export(int argc, char **argv) {
     if (output == NULL) return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "no output: give -o PATH");
     cllm_error err = {0};
     cllm_model *model;
-    if (cllm_model_open(&model, run, data, NULL, &err) != CLLM_OK) return console_fail(argv[0], &err);
+    if (cllm_model_open(&model, run, &(cllm_model_options){.dataset = data}, &err) != CLLM_OK) return console_fail(argv[0], &err);
     cllm_status status = cllm_export(model, output, force, &err);
     size_t users = cllm_model_users(model), items = cllm_model_items(model);
     cllm_model_close(model);

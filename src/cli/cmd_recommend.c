@@ -129,7 +129,7 @@ static char *read_ids(const char *given, text_list *list) {
 }
 
 int cmd_recommend(int argc, char **argv) {
-    const char *user = NULL, *users_file = NULL, *history = NULL, *deny = NULL, *allow = NULL, *where = NULL, *data = NULL, *dtype = NULL;
+    const char *user = NULL, *users_file = NULL, *history = NULL, *deny = NULL, *allow = NULL, *where = NULL, *data = NULL, *dtype = NULL, *backbone_dtype = NULL;
     const char *format = "tsv";
     size_t k = 10;
     int threads = 0;
@@ -146,6 +146,7 @@ int cmd_recommend(int argc, char **argv) {
         {"format", 0, OPTION_TEXT, &format, "NAME", "tsv (user, item, rank, score, title), json (lines) or trec"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
         {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "of matrix products (default: the run's)"},
+        {"backbone-dtype", 0, OPTION_TEXT, &backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (default: the run's)"},
         {"threads", 't', OPTION_INT, &threads, "N", "default: all that this process may use"},
         COMMON_OPTIONS,
     };
@@ -199,7 +200,7 @@ int cmd_recommend(int argc, char **argv) {
         r.request.where_field = field;
         r.request.where_value = equals + 1;
     }
-    if (cllm_model_open(&model, run, data, dtype, &err) != CLLM_OK) {
+    if (cllm_model_open(&model, run, &(cllm_model_options){data, dtype, backbone_dtype}, &err) != CLLM_OK) {
         code = console_fail(argv[0], &err);
         goto cleanup;
     }

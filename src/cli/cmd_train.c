@@ -105,6 +105,7 @@ int cmd_train(int argc, char **argv) {
         {"backbone", 'm', OPTION_TEXT, &options.backbone, "DIR", "a Hugging Face folder (GPT-2); default: made from the data's own texts"},
         {"preset", 0, OPTION_TEXT, &options.preset, "NAME", "paper (default) or faithful (the authors' program, quirks included)"},
         {"dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16", "of matrix products"},
+        {"backbone-dtype", 0, OPTION_TEXT, &options.backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (that of products)"},
         {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
         {"budget", 0, OPTION_TIME, &options.budget_seconds, "TIME", "shorten the schedule to fit, e.g. 30m"},
         {"dry-run", 0, OPTION_FLAG, &options.dry_run, NULL, "predict tokens, FLOPs, memory and time; train nothing"},

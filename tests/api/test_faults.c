@@ -231,7 +231,7 @@ static void answers(const char *run) {
     cllm_session *session;
     cllm_answer answer;
     cllm_request request = {.user = "u1", .k = 1};
-    OK(cllm_model_open(&model, in(run), NULL, NULL, ERR));
+    OK(cllm_model_open(&model, in(run), NULL, ERR));
     OK(cllm_session_open(&session, model, 1, ERR));
     OK(cllm_recommend(session, &request, 1, &answer, ERR));
     assert_int_equal(answer.count, 1);
@@ -505,7 +505,7 @@ static void test_evaluate(void **state) {
 static cllm_status call_recommend(cllm_error *err) {
     cllm_model *model = NULL;
     cllm_session *session = NULL;
-    cllm_status status = cllm_model_open(&model, in("run"), NULL, NULL, err);
+    cllm_status status = cllm_model_open(&model, in("run"), NULL, err);
     if (status == CLLM_OK) status = cllm_session_open(&session, model, 1, err);
     if (status == CLLM_OK) {
         cllm_answer answer;
@@ -535,7 +535,7 @@ static void test_recommend(void **state) {
 
 static cllm_status export_to(const char *name, bool force, cllm_error *err) {
     cllm_model *model;
-    cllm_status status = cllm_model_open(&model, in("run"), NULL, NULL, err);
+    cllm_status status = cllm_model_open(&model, in("run"), NULL, err);
     if (status != CLLM_OK) return status;
     status = cllm_export(model, in(name), force, err);
     cllm_model_close(model);
