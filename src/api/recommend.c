@@ -79,7 +79,8 @@ static cllm_status gather_history(cllm_session *s, const cllm_request *request, 
     }
     if (who->n_prompt > 0 || who->known) return CLLM_OK;
     if (request->n_history > 0) return refuse(answer, CLLM_ERR_NOT_FOUND, "none of the %zu items of the history is known", unknown);
-    return refuse(answer, CLLM_ERR_NOT_FOUND, "user '%s' is not in the data: give a history of items instead", request->user != NULL ? request->user : "");
+    if (request->user == NULL) return refuse(answer, CLLM_ERR_NOT_FOUND, "the history is empty: give the ids of items, or a user of the data");
+    return refuse(answer, CLLM_ERR_NOT_FOUND, "user '%s' is not in the data: give a history of items instead", request->user);
 }
 
 /* ---- Candidates ---- */
