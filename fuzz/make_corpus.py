@@ -54,6 +54,39 @@ def csr(method=zipfile.ZIP_STORED, fmt=b"csr"):
     }, method)
 
 
+def text(value):
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def key(name, kind, value):
+    return text(name) + struct.pack("<I", kind) + value
+
+
+def gguf(values, tensors, data=b"", version=3, align=32):
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values)) + b"".join(values)
+    for name, shape, kind, offset in tensors:
+        head += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape) + struct.pack("<IQ", kind, offset)
+    return head + b"\0" * (-len(head) % align) + data
+
+
+def gguf_model():
+    """A LLaMA of one layer, width 8, two heads of four, in F32."""
+    sizes = {"block_count": 1, "embedding_length": 8, "feed_forward_length": 4, "context_length": 16, "attention.head_count": 2,
+             "attention.head_count_kv": 1}
+    values = [key("general.architecture", 8, text("llama"))] + [key(f"llama.{k}", 4, struct.pack("<I", v)) for k, v in sizes.items()]
+    values += [key("llama.attention.layer_norm_rms_epsilon", 6, struct.pack("<f", 1e-5)), key("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 2) + text("a") + text("b"))]
+    shapes = {"token_embd": [8, 2], "output_norm": [8], "blk.0.attn_norm": [8], "blk.0.attn_q": [8, 8], "blk.0.attn_k": [8, 4],
+              "blk.0.attn_v": [8, 4], "blk.0.attn_output": [8, 8], "blk.0.ffn_norm": [8], "blk.0.ffn_gate": [8, 4],
+              "blk.0.ffn_up": [8, 4], "blk.0.ffn_down": [4, 8]}
+    tensors, data = [], b""
+    for name, shape in shapes.items():
+        tensors.append((name + ".weight", shape, 0, len(data)))
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        data += struct.pack(f"<{count}f", *[(i % 7 - 3) / 4 for i in range(count)])
+        data += b"\0" * (-len(data) % 32)
+    return gguf(values, tensors, data)
+
+
 LINES = "user\titem\tstars\nann\tkettle\t5\nbob\tlamp, \"old\"\t4\r\n\nann\tlamp\t3"
 zstd = lambda data: subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
 plain = LINES.encode()
@@ -84,3 +117,11 @@ seeds("safetensors",
 seeds("npz", csr=csr(), deflated=csr(zipfile.ZIP_DEFLATED), csc=csr(fmt=b"csc"),
       arrays=npz({"v2": npy("<f8", (2,), struct.pack("<2d", 1, 2), 2), "v3": npy("<U2", (2,), "abc\0".encode("utf-32-le"), 3),
                   "f": npy("<f4", (1, 2), bytes(8), 1, True), "o": npy("|O", (1,), b"x"), "b": npy("|b1", (0,), b"")}))
+seeds("gguf", model=gguf_model(),
+      kinds=gguf([key(f"k{i}", i, b"\1" * n) for i, n in enumerate([1, 1, 2, 2, 4, 4, 4, 1])] + [key("s", 8, text("café")),
+                  key("a", 9, struct.pack("<IQ", 9, 2) + struct.pack("<IQ2B", 0, 2, 1, 2) + struct.pack("<IQ", 8, 1) + text("in")),
+                  key("q", 10, b"\xff" * 8), key("d", 12, struct.pack("<d", 1.5))], [], version=2),
+      blocks=gguf([key("general.alignment", 4, struct.pack("<I", 64))], [("q8", [32, 2], 8, 0), ("q4k", [256], 12, 128), ("q6k", [256], 14, 320)],
+                  bytes(68) + bytes(60) + bytes(144) + bytes(48) + bytes(210), align=64),
+      split=gguf([key("split.no", 2, struct.pack("<H", 1)), key("split.count", 2, struct.pack("<H", 2))], []),
+      overlap=gguf([], [("a", [16], 0, 0), ("b", [8], 0, 32)], bytes(64)), big=b"GGUF" + struct.pack(">IQQ", 3, 0, 0))
