@@ -55,7 +55,7 @@ def csr(method=zipfile.ZIP_STORED, fmt=b"csr"):
 
 
 def text(value):
-    return struct.pack("<Q", len(value)) + value.encode()
+    return struct.pack("<Q", len(value.encode())) + value.encode()
 
 
 def key(name, kind, value):
