@@ -35,9 +35,10 @@ typedef struct cllm__backbone_info {
 } cllm__backbone_info;
 
 /* `path`: a Hugging Face folder: config.json and model.safetensors, or model.safetensors.index.json with its files; or a GGUF
- * file (the first, if there are several), known by its first bytes. Every tensor's type, shape and values (finite) are checked and named in errors: CLLM_ERR_NOT_FOUND for what is missing,
- * CLLM_ERR_MISMATCH for a wrong shape or type, CLLM_ERR_DATA for bad values, CLLM_ERR_UNSUPPORTED for what a model asks for
- * and we don't have. The files must not change while the backbone is open: word embeddings are read from them. */
+ * file (the first, if there are several), known by its first bytes. Every tensor's type, shape and values (finite) are checked
+ * and named in errors: CLLM_ERR_NOT_FOUND for what is missing, CLLM_ERR_MISMATCH for a wrong shape or type, CLLM_ERR_DATA for bad
+ * values, CLLM_ERR_UNSUPPORTED for what a model asks for and we don't have. The files must not change while the backbone is open:
+ * word embeddings are read from them. */
 CLLM_CHECK cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__backbone_options options, cllm_error *err);
 void cllm__backbone_close(cllm__backbone *backbone);
 const cllm__backbone_info *cllm__backbone_info_of(const cllm__backbone *backbone);
