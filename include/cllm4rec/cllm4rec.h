@@ -146,6 +146,7 @@ typedef struct cllm_train_options {
     const char *const *settings;    /* "name=value" on top of the preset, as `cllm4rec train --help` lists them */
     size_t n_settings;
     const char *prompts;            /* a JSON object of templates that replace default ones; may be NULL */
+    const char *bos;                /* the token before each prompt: NULL or "auto" (what the tokenizer's files want), "on", "off" */
     const char *dtype;              /* of products: NULL or "f32", or "bf16" */
     const char *backbone_dtype;     /* of frozen matrices: NULL for that of products, "f32", "bf16", or "q8_0" */
     int threads;                    /* 0: as many as this process may use */
@@ -261,12 +262,15 @@ CLLM_API CLLM_CHECK cllm_status cllm_export(const cllm_model *model, const char 
 
 /* ---- Text, backbones, measurement ------------------------------------------------------------------------------ */
 
-/* A byte-level BPE vocabulary: a folder with vocab.json and merges.txt, or tokenizer.json. Immutable. */
+/* A BPE vocabulary: a folder with vocab.json and merges.txt, or tokenizer.json, or a GGUF file. Immutable. */
 typedef struct cllm_tokenizer cllm_tokenizer;
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_open(cllm_tokenizer **tokenizer, const char *path, cllm_error *err);
 CLLM_API void cllm_tokenizer_close(cllm_tokenizer *tokenizer);
 /* Number of pieces; ids of text are below it. */
 CLLM_API size_t cllm_tokenizer_size(const cllm_tokenizer *tokenizer);
+/* The token that stands before a sequence: with "auto" (or NULL) if the tokenizer's files want one, with "on" in any case, with
+ * "off" none. *id = -1 for none. Nothing else adds it. */
+CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_bos(const cllm_tokenizer *tokenizer, const char *bos, int32_t *id, cllm_error *err);
 /* *ids (caller frees with cllm_ids_free) receives the ids of `text`. With `as_template`, user_<i> and item_<j> with i < n_users,
  * j < n_items become tokens above the vocabulary (users first); otherwise they are text. n_items = SIZE_MAX: as many as ids of 31
  * bits have room for. */

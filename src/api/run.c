@@ -145,6 +145,13 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     }
     CLLM_TRY_CLEAN(cllm__tokenizer_open(&run->tokenizer, tokenizer, err));
     CLLM_TRY_CLEAN(cllm__prompts_compile(&run->prompts, run->tokenizer, member(run->manifest, "prompts", json_type_object), err));
+    struct json_object *bos = member(run->manifest, "bos_token", json_type_int);
+    int64_t bos_token = bos == NULL ? -1 : json_object_get_int64(bos); /* runs from before there was one have none */
+    if (bos_token < -1 || bos_token >= (int64_t)cllm__tokenizer_size(run->tokenizer)) {
+        CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_DATA, "bos_token %lld in '%s/run.json' is no token", (long long)bos_token, run->folder));
+    }
+    run->bos_token = (int32_t)bos_token;
+    CLLM_TRY_CLEAN(cllm__prompts_begin(&run->prompts, run->bos_token, err));
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
                                        (cllm__backbone_options){.dtype = run->backbone_dtype, .training = options->training, .headless = options->headless,
                                                                  .pool = options->pool}, err));

@@ -26,6 +26,8 @@ typedef struct cllm__run {
     cllm__dataset *dataset;
     cllm__tokenizer *tokenizer;
     cllm__prompts prompts;
+    cllm__bos bos;     /* as it was asked for */
+    int32_t bos_token; /* what stands before each prompt, or -1 */
     cllm__backbone *backbone;
 } cllm__run;
 

@@ -28,6 +28,12 @@ size_t cllm_tokenizer_size(const cllm_tokenizer *tokenizer) {
     return cllm__tokenizer_size(tokenizer->inner);
 }
 
+cllm_status cllm_tokenizer_bos(const cllm_tokenizer *tokenizer, const char *text, int32_t *id, cllm_error *err) {
+    cllm__bos bos;
+    CLLM_TRY(cllm__bos_parse(text, &bos, err));
+    return cllm__tokenizer_choose_bos(tokenizer->inner, bos, id, err);
+}
+
 static cllm_status make_space(const cllm_tokenizer *tokenizer, size_t n_users, size_t n_items, cllm__id_space *space, cllm_error *err) {
     size_t pieces = cllm__tokenizer_size(tokenizer->inner), room = (size_t)INT32_MAX - pieces;
     if (n_items == SIZE_MAX) n_items = n_users <= room ? room - n_users : 0;

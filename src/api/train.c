@@ -236,6 +236,8 @@ static cllm_status make_manifest(training *t, cllm_error *err) {
     cllm__free(data_path);
     cllm__free(backbone_path);
     if (!complete) return cllm__fail_nomem(err);
+    add_text(m, "bos", cllm__bos_name(run->bos));
+    json_object_object_add(m, "bos_token", run->bos_token < 0 ? NULL : json_object_new_int(run->bos_token));
     CLLM_TRY(cllm__prompts_to_json(&run->prompts, &prompts, err));
     json_object_object_add(m, "prompts", prompts);
     return CLLM_OK;
@@ -245,6 +247,7 @@ static cllm_status read_config(training *t, cllm_error *err) {
     const cllm_train_options *o = t->options;
     CLLM_TRY(cllm__train_config_preset(&t->run.config, o->preset != NULL ? o->preset : "paper", err));
     for (size_t i = 0; i < o->n_settings; i++) CLLM_TRY(cllm__train_config_set(&t->run.config, o->settings[i], err));
+    CLLM_TRY(cllm__bos_parse(o->bos, &t->run.bos, err));
     CLLM_TRY(cllm__monitor_parse(t->run.config.monitor, &t->monitor, err));
     CLLM_TRY(cllm__dtype_parse(o->dtype, &t->run.dtype, err));
     return cllm__backbone_dtype_parse(o->backbone_dtype, t->run.dtype, &t->run.backbone_dtype, err);
@@ -281,6 +284,8 @@ static cllm_status open_language_model(training *t, const char *folder, cllm_err
     CLLM_TRY_CLEAN(parse_prompts(t->options->prompts, &overrides, err));
     status = cllm__prompts_compile(&t->run.prompts, t->run.tokenizer, overrides, err);
     json_object_put(overrides);
+    if (status == CLLM_OK) status = cllm__tokenizer_choose_bos(t->run.tokenizer, t->run.bos, &t->run.bos_token, err);
+    if (status == CLLM_OK) status = cllm__prompts_begin(&t->run.prompts, t->run.bos_token, err);
     if (status != CLLM_OK) goto cleanup;
     saved = cllm__path_join(folder, "tokenizer");
     if (saved == NULL) status = cllm__fail_nomem(err);

@@ -6,6 +6,7 @@
 typedef struct tokenizing {
     const cllm_tokenizer *tokenizer;
     bool as_template, pieces;
+    int32_t bos; /* before each text, or -1 */
     size_t n_users, n_items;
 } tokenizing;
 
@@ -70,10 +71,20 @@ static void print_json(const tokenizing *t, const int32_t *ids, size_t count) {
 }
 
 static cllm_status print_tokens(const tokenizing *t, const char *text, size_t length, cllm_error *err) {
-    int32_t *ids;
-    size_t count;
-    cllm_status status = cllm_tokenizer_encode(t->tokenizer, text, length, t->as_template, t->n_users, t->n_items, &ids, &count, err);
+    int32_t *made, *ids;
+    size_t count, first = t->bos >= 0 ? 1 : 0;
+    cllm_status status = cllm_tokenizer_encode(t->tokenizer, text, length, t->as_template, t->n_users, t->n_items, &made, &count, err);
     if (status != CLLM_OK) return status;
+    ids = malloc((count + 1) * sizeof *ids);
+    if (ids == NULL) {
+        cllm_ids_free(made);
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return err->status = CLLM_ERR_NOMEM;
+    }
+    ids[0] = t->bos;
+    if (count != 0) memcpy(ids + first, made, count * sizeof *ids);
+    cllm_ids_free(made);
+    count += first;
     if (COMMON.json) {
         print_json(t, ids, count);
     } else if (t->pieces) {
@@ -86,7 +97,7 @@ static cllm_status print_tokens(const tokenizing *t, const char *text, size_t le
         for (size_t i = 0; i < count; i++) printf(i == 0 ? "%d" : " %d", ids[i]);
         putchar('\n');
     }
-    cllm_ids_free(ids);
+    free(ids);
     return CLLM_OK;
 }
 
@@ -109,21 +120,37 @@ static int print_file(const tokenizing *t, const char *path) {
     return code;
 }
 
+/* With --file, --template has no text of its own: the lines are templates. Takes it out of argv; whether it was there. */
+static bool take_bare_template(int *argc, char **argv) {
+    bool file = false, found = false;
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) file = file || strncmp(argv[i], "-f", 2) == 0 || strncmp(argv[i], "--file", 6) == 0;
+    for (int i = 1; file && i < *argc; i++) {
+        if (strcmp(argv[i], "--template") == 0) found = true;
+        else argv[kept++] = argv[i];
+    }
+    if (found) *argc = kept;
+    return found;
+}
+
 int cmd_tokenize(int argc, char **argv) {
-    const char *text = NULL, *template = NULL, *file = NULL;
+    const char *text = NULL, *template = NULL, *file = NULL, *bos = NULL;
+    bool lines = take_bare_template(&argc, argv);
     tokenizing t = {.n_users = SIZE_MAX, .n_items = SIZE_MAX};
     const option_spec specs[] = {
         {"text", 0, OPTION_TEXT, &text, "TEXT", "a text; user_1 and item_2 in it are ordinary characters"},
         {"template", 0, OPTION_TEXT, &template, "TEXT", "a template: user_N and item_N become tokens above the vocabulary"},
-        {"file", 'f', OPTION_TEXT, &file, "FILE", "a line of ids for each line of a file (- is stdin), as --text"},
+        {"file", 'f', OPTION_TEXT, &file, "FILE", "a line of ids for each line of a file (- is stdin), as --text; with a bare --template, each is a template"},
         {"n-users", 0, OPTION_COUNT, &t.n_users, "N", "users; with --template"},
         {"n-items", 0, OPTION_COUNT, &t.n_items, "N", "items (default: as many as ids have room for)"},
+        {"bos", 0, OPTION_TEXT, &bos, "auto|on|off", "the token that begins a sequence; auto: as the tokenizer's files want it"},
         {"pieces", 0, OPTION_FLAG, &t.pieces, NULL, "one token a line: id and piece"},
         COMMON_OPTIONS,
     };
     const usage use = {
-        .synopsis = "tokenize DIR (--text TEXT | --template TEXT --n-users N | --file FILE) [options]",
-        .about = "Shows the token ids that a backbone's tokenizer (vocab.json and merges.txt, or tokenizer.json) gives to a text.\n"
+        .synopsis = "tokenize B (--text TEXT | --template TEXT --n-users N | --file FILE [--template --n-users N]) [options]",
+        .about = "Shows the token ids that a backbone's tokenizer gives to a text. B is a folder with vocab.json and\n"
+                 "merges.txt or tokenizer.json, or a GGUF file.\n"
                  "User u has the id V + u, item v the id V + n-users + v, where V counts the tokenizer's pieces.",
         .examples = "  cllm4rec tokenize gpt2 --n-users 10 --template 'Hello, user_1! Have you seen item_2?'\n"
                     "  cllm4rec tokenize runs/beauty/tokenizer --file lines.txt > ids.txt\n",
@@ -137,14 +164,18 @@ int cmd_tokenize(int argc, char **argv) {
     text_list_free(&arguments);
     const int wrong = cllm_status_exit_code(CLLM_ERR_USAGE);
     if ((text != NULL) + (template != NULL) + (file != NULL) != 1) return console_fail_text(argv[0], wrong, "give one of --text, --template and --file");
-    if (template != NULL && t.n_users == SIZE_MAX) {
+    if ((lines || template != NULL) && t.n_users == SIZE_MAX) {
         return console_fail_text(argv[0], wrong, "--template needs --n-users N: the ids of items begin above those of all users");
     }
-    t.as_template = template != NULL;
+    t.as_template = lines || template != NULL;
     cllm_error err = {0};
     cllm_tokenizer *tokenizer;
     if (cllm_tokenizer_open(&tokenizer, folder, &err) != CLLM_OK) return console_fail(argv[0], &err);
     t.tokenizer = tokenizer;
+    if (cllm_tokenizer_bos(tokenizer, bos, &t.bos, &err) != CLLM_OK) {
+        cllm_tokenizer_close(tokenizer);
+        return console_fail(argv[0], &err);
+    }
     const char *given = template != NULL ? template : text;
     code = 0;
     if (file != NULL) code = print_file(&t, file);

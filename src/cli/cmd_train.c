@@ -112,6 +112,7 @@ int cmd_train(int argc, char **argv) {
         {"resume", 0, OPTION_FLAG, &options.resume, NULL, "go on from the last checkpoint, to the same bits"},
         {"final", 0, OPTION_FLAG, &options.final, NULL, "afterwards fit once more on all rows, for use rather than measurement"},
         {"force", 'f', OPTION_FLAG, &options.force, NULL, "replace an existing run"},
+        {"bos", 0, OPTION_TEXT, &options.bos, "auto|on|off", "the token that begins each prompt; auto: as the backbone's tokenizer wants it"},
         {"prompts", 0, OPTION_TEXT, &prompts, "FILE", "JSON object of templates that replace the default ones"},
         {NULL, 0, OPTION_GROUP, NULL, NULL, "The method (default: the preset's)"},
     };

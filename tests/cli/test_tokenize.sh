@@ -1,7 +1,7 @@
 # tokenize: GPT-2's published example where its vocabulary is at hand; else on a vocabulary learnt from a small shop.
 . "$(dirname "$0")/../support/cli.sh"
 
-check_help tokenize --text --template --file --n-users --n-items --pieces
+check_help tokenize --text --template --file --n-users --n-items --pieces --bos
 make_shop
 run prepare reviews.tsv --items items.tsv -o data -q
 run train data -o run --epochs 0/0/1 --max-text-tokens 8 -q
@@ -40,6 +40,29 @@ run tokenize $own --text 'the lamp'
 equal "line and text" "$(cat stdout)" "$(head -n 1 lines.ids)"
 run tokenize $own --file lines --json
 equal "JSON lines" "$("$JSON_GET" -l <stdout)" 3
+
+# Each line a template.
+printf 'user_4\nthe item_0 lamp\n' >templates
+run tokenize $own --n-users 5 -f templates --template
+equal "template lines" "$(head -n 1 stdout)" "$user"
+run tokenize $own --n-users 5 --template 'the item_0 lamp'
+cp stdout one
+run tokenize $own --template --n-users 5 --file=templates
+equal "second template" "$(tail -n 1 stdout)" "$(cat one)"
+fails 2 "needs --n-users" tokenize $own -f templates --template
+
+# A GGUF file; the token that begins a sequence follows the file, unless it is told otherwise.
+golden=$here/../golden
+run tokenize "$golden/tokenizer_llama2.gguf" --text 'a lamp'
+cp stdout file.ids
+run tokenize "$golden/tokenizer_llama2.json" --text 'a lamp'
+equal "tokenizer.json and GGUF" "$(cat stdout)" "$(cat file.ids)"
+run tokenize "$golden/tokenizer_llama2.gguf" --text 'a lamp' --bos off
+equal "with the token before it" "1 $(cat stdout)" "$(cat file.ids)"
+run tokenize "$golden/tokenizer_qwen2.gguf" --text '' --bos on
+equal "a token that the file does not want" "$(cat stdout)" 350
+fails 2 "auto, on or off" tokenize "$golden/tokenizer_qwen2.gguf" --text a --bos maybe
+fails 2 "no token that begins a sequence" tokenize $own --text a --bos on
 
 fails 2 "give one of" tokenize $own
 fails 2 "give one of" tokenize $own --text a --file lines
