@@ -51,7 +51,8 @@ static void read_model(const char *path) {
         cllm__stored stored;
         if (!cllm__gguf_model_name(model, i, name, sizeof name, &rank, shape)) continue;
         FUZZ_CHECK(cllm__gguf_model_has(model, name));
-        if (cllm__gguf_model_tensor(model, name, rank == 1 ? 0 : (size_t)shape[0], (size_t)shape[rank - 1], &stored, &err) != CLLM_OK)
+        if (cllm__gguf_model_tensor(model, name, rank == 1 ? 0 : (size_t)shape[0], (size_t)shape[rank - 1], &stored,
+                                    &err) != CLLM_OK)
             continue;
         cllm__real *values = malloc((cllm__stored_count(&stored) + 1) * sizeof *values);
         FUZZ_CHECK(values != NULL);

@@ -58,8 +58,8 @@ static struct json_object *tell_metadata(const cllm__gguf *file) {
     return metadata;
 }
 
-static void tell_tensor(struct json_object *types, struct json_object *list, const char *name, const char *type, size_t rank,
-                        const uint64_t *shape) {
+static void tell_tensor(struct json_object *types, struct json_object *list, const char *name, const char *type,
+                        size_t rank, const uint64_t *shape) {
     struct json_object *tensor = json_object_new_object(), *sizes = json_object_new_array(), *before;
     int64_t count = json_object_object_get_ex(types, type, &before) ? json_object_get_int64(before) : 0;
     json_object_object_add(types, type, json_object_new_int64(count + 1));
@@ -81,7 +81,8 @@ void cllm__backbone_tell(const cllm__backbone *backbone, struct json_object *obj
         for (size_t i = 0; i < cllm__gguf_tensors(file); i++) {
             const cllm__gguf_tensor *t = cllm__gguf_tensor_at(file, i);
             char shown[CLLM_GGUF_SHOWN];
-            tell_tensor(types, list, cllm__gguf_show(shown, t->name), cllm__gguf_type_name((uint32_t)t->type), t->rank, t->shape);
+            tell_tensor(types, list, cllm__gguf_show(shown, t->name), cllm__gguf_type_name((uint32_t)t->type), t->rank,
+                        t->shape);
         }
     }
     for (size_t f = 0; f < checkpoint->n_files; f++) {
@@ -123,7 +124,8 @@ static bool is_float(const cllm__stored *s) {
 /* The values of one tensor into a new block. */
 static cllm_status convert_values(const cllm__listed *listed, cllm__dtype dtype, cllm__tensor *out, cllm_error *err) {
     size_t count = cllm__stored_count(&listed->stored);
-    cllm__tensor t = {.name = listed->name, .dtype = dtype == CLLM__BF16 ? CLLM_ST_BF16 : CLLM_ST_F32, .rank = listed->rank};
+    cllm__tensor t = {
+        .name = listed->name, .dtype = dtype == CLLM__BF16 ? CLLM_ST_BF16 : CLLM_ST_F32, .rank = listed->rank};
     memcpy(t.shape, listed->shape, sizeof t.shape);
     if (!is_float(&listed->stored)) { /* masks and the like stay as they are */
         t.dtype = listed->stored.plain->dtype;
@@ -167,7 +169,8 @@ static cllm_status convert_tensors(const cllm__checkpoint *checkpoint, cllm__dty
     return CLLM_OK;
 }
 
-static cllm_status write_config(const cllm__checkpoint *checkpoint, const char *folder, cllm__dtype dtype, cllm_error *err) {
+static cllm_status write_config(const cllm__checkpoint *checkpoint, const char *folder, cllm__dtype dtype,
+                                cllm_error *err) {
     struct json_object *config = NULL;
     char *path = cllm__path_join(folder, "config.json");
     if (path == NULL || json_object_deep_copy(checkpoint->config.object, &config, NULL) != 0) {

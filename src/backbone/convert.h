@@ -6,12 +6,12 @@
 
 struct json_object;
 
-/* Adds to `object`: format ("safetensors", "gguf"), tensor_types (how many of each number format), metadata (a GGUF file's, with
- * long arrays as a count) and tensors (name, type and shape of each, in the files' order). */
+/* Adds to `object`: format ("safetensors", "gguf"), tensor_types (how many of each number format), metadata (a GGUF file's,
+ * with long arrays as a count) and tensors (name, type and shape of each, in the files' order). */
 void cllm__backbone_tell(const cllm__backbone *backbone, struct json_object *object);
 
-/* Writes config.json and model.safetensors into an existing folder, each whole or not at all: transformers' names, shapes and
- * order, as transformers loads them. All tensors are in memory at once. */
+/* Writes config.json and model.safetensors into an existing folder, each whole or not at all: transformers' names, shapes
+ * and order, as transformers loads them. All tensors are in memory at once. */
 CLLM_CHECK cllm_status cllm__backbone_convert(const char *path, const char *folder, cllm__dtype dtype, cllm_error *err);
 
 #endif

@@ -94,7 +94,8 @@ static const part *translate(const cllm__gguf_model *model, const char *name, ch
     for (size_t i = 0; i < a->n_parts; i++) {
         const part *p = &a->parts[i];
         if (p->layered != layered || !ends_part(name, (size_t)(what - name), p->theirs)) continue;
-        int n = layered ? snprintf(out, NAME_SIZE, "blk.%lu.%s%s", layer, p->ours, what) : snprintf(out, NAME_SIZE, "%s%s", p->ours, what);
+        int n = layered ? snprintf(out, NAME_SIZE, "blk.%lu.%s%s", layer, p->ours, what)
+                        : snprintf(out, NAME_SIZE, "%s%s", p->ours, what);
         return n < NAME_SIZE ? p : NULL;
     }
     return NULL;
@@ -104,7 +105,8 @@ static const char *path_of(const cllm__gguf_model *model) {
     return cllm__gguf_path(model->file, 0);
 }
 
-static const cllm__gguf_tensor *find(const cllm__gguf_model *model, const char *name, char full[NAME_SIZE], const part **found) {
+static const cllm__gguf_tensor *find(const cllm__gguf_model *model, const char *name, char full[NAME_SIZE],
+                                     const part **found) {
     const part *p = translate(model, name, full);
     if (found != NULL) *found = p;
     return p == NULL ? NULL : cllm__gguf_find_tensor(model->file, full);
@@ -116,12 +118,13 @@ bool cllm__gguf_model_has(const cllm__gguf_model *model, const char *name) {
 }
 
 static cllm_status missing(const cllm__gguf_model *model, const char *name, cllm_error *err) {
-    return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s': tensor '%s' is missing; the file is incomplete: convert or download it again",
-                      path_of(model), name);
+    return cllm__fail(err, CLLM_ERR_NOT_FOUND,
+                      "'%s': tensor '%s' is missing; the file is incomplete: convert or download it again", path_of(model),
+                      name);
 }
 
-cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *name, size_t rows, size_t columns, cllm__stored *out,
-                                    cllm_error *err) {
+cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *name, size_t rows, size_t columns,
+                                    cllm__stored *out, cllm_error *err) {
     char full[NAME_SIZE];
     const part *p;
     const cllm__gguf_tensor *t = find(model, name, full, &p);
@@ -135,9 +138,10 @@ cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *n
     uint64_t want_rows = stored.transposed ? columns : stored.rows, want_columns = stored.transposed ? rows : columns;
     uint64_t have_columns = t->shape[t->rank - 1], have_rows = t->count / have_columns;
     if (have_rows != want_rows || have_columns != want_columns || t->rank > 2)
-        return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': tensor '%s' is %s [%" PRIu64 ", %" PRIu64 "], but [%" PRIu64 ", %" PRIu64
-                          "] is expected", cllm__gguf_tensor_path(model->file, t), full, cllm__gguf_type_name((uint32_t)t->type),
-                          have_rows, have_columns, want_rows, want_columns);
+        return cllm__fail(err, CLLM_ERR_MISMATCH,
+                          "'%s': tensor '%s' is %s [%" PRIu64 ", %" PRIu64 "], but [%" PRIu64 ", %" PRIu64 "] is expected",
+                          cllm__gguf_tensor_path(model->file, t), full, cllm__gguf_type_name((uint32_t)t->type), have_rows,
+                          have_columns, want_rows, want_columns);
     cllm_status status = cllm__stored_check_finite(&stored, err);
     if (status != CLLM_OK) {
         cllm__error_prefix(err, "%s", cllm__gguf_tensor_path(model->file, t));
@@ -151,7 +155,8 @@ cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *n
 
 static const part NO_PART = {0}; /* of tensors that are known and left out */
 
-/* The part of the architecture that has the file's name, NULL if none has. *layer is SIZE_MAX where it belongs to none; *what is
+/* The part of the architecture that has the file's name, NULL if none has. *layer is SIZE_MAX where it belongs to none;
+ * *what is
  * ".weight" or ".bias". */
 static const part *part_of(const architecture *a, const char *name, size_t *layer, const char **what_out) {
     char *end = NULL;
@@ -180,7 +185,8 @@ static void copy_name(char name[NAME_SIZE], const cllm__gguf_tensor *t) {
     name[fits ? t->name.length : 0] = '\0';
 }
 
-bool cllm__gguf_model_name(const cllm__gguf_model *model, size_t index, char *name, size_t size, size_t *rank, uint64_t *shape) {
+bool cllm__gguf_model_name(const cllm__gguf_model *model, size_t index, char *name, size_t size, size_t *rank,
+                           uint64_t *shape) {
     const cllm__gguf_tensor *t = cllm__gguf_tensor_at(model->file, index);
     char ours[NAME_SIZE];
     const char *what;
@@ -209,12 +215,16 @@ static cllm_status check_names(const cllm__gguf_model *model, cllm_error *err) {
         const char *what;
         size_t layer = SIZE_MAX;
         copy_name(name, t);
-        bool known = part_of(a, name, &layer, &what) != NULL || (a->parts == LLAMA_PARTS && strcmp(name, ROPE_FACTORS) == 0);
+        bool known =
+            part_of(a, name, &layer, &what) != NULL || (a->parts == LLAMA_PARTS && strcmp(name, ROPE_FACTORS) == 0);
         if (!known)
-            return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': tensor '%s' is not part of the architecture %s as it is computed here; "
-                              "take a model without it", path_of(model), cllm__gguf_show(shown, t->name), a->name);
+            return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                              "'%s': tensor '%s' is not part of the architecture %s as it is computed here; "
+                              "take a model without it",
+                              path_of(model), cllm__gguf_show(shown, t->name), a->name);
         if (layer != SIZE_MAX && layer >= model->layers)
-            return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': %s.block_count is %zu, but there is a tensor '%s' (layers count from 0)",
+            return cllm__fail(err, CLLM_ERR_MISMATCH,
+                              "'%s': %s.block_count is %zu, but there is a tensor '%s' (layers count from 0)",
                               path_of(model), a->name, model->layers, name);
     }
     return CLLM_OK;
@@ -225,8 +235,8 @@ static void own_key(char key[KEY_SIZE], const cllm__gguf_model *model, const cha
     snprintf(key, KEY_SIZE, "%s.%s", model->architecture->name, name);
 }
 
-static cllm_status own_size(const cllm__gguf_model *model, const char *name, size_t high, const size_t *fallback, size_t *out,
-                            cllm_error *err) {
+static cllm_status own_size(const cllm__gguf_model *model, const char *name, size_t high, const size_t *fallback,
+                            size_t *out, cllm_error *err) {
     char key[KEY_SIZE];
     own_key(key, model, name);
     int64_t value = 0, missing_value = fallback != NULL ? (int64_t)*fallback : 0;
@@ -235,27 +245,30 @@ static cllm_status own_size(const cllm__gguf_model *model, const char *name, siz
     return CLLM_OK;
 }
 
-static cllm_status own_number(const cllm__gguf_model *model, const char *name, double low, double high, const double *fallback,
-                              double *out, cllm_error *err) {
+static cllm_status own_number(const cllm__gguf_model *model, const char *name, double low, double high,
+                              const double *fallback, double *out, cllm_error *err) {
     char key[KEY_SIZE];
     own_key(key, model, name);
     double value;
     CLLM_TRY(cllm__gguf_number(model->file, key, fallback, &value, err));
     if (!(value >= low && value <= high))
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s is %g; it must be a number from %g to %g", path_of(model), key, value, low, high);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s is %g; it must be a number from %g to %g", path_of(model), key,
+                          value, low, high);
     *out = value;
     return CLLM_OK;
 }
 
 static cllm_status refuse_others(const cllm__gguf_model *model, cllm_error *err) {
-    static const char *const NUMBERS[] = {"expert_count", "attention.scale", "attention.clamp_kqv", "attention.max_alibi_bias",
-                                          "logit_scale", "residual_scale", "embedding_scale"};
+    static const char *const NUMBERS[] = {
+        "expert_count", "attention.scale", "attention.clamp_kqv", "attention.max_alibi_bias",
+        "logit_scale",  "residual_scale",  "embedding_scale"};
     for (size_t i = 0; i < CLLM_LEN(NUMBERS); i++) {
         double value;
         CLLM_TRY(own_number(model, NUMBERS[i], -1e30, 1e30, &(double){0}, &value, err));
         if (value != 0)
-            return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': %s.%s is %g, which is not supported; take a model without it",
-                              path_of(model), model->architecture->name, NUMBERS[i], value);
+            return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                              "'%s': %s.%s is %g, which is not supported; take a model without it", path_of(model),
+                              model->architecture->name, NUMBERS[i], value);
     }
     return CLLM_OK;
 }
@@ -270,8 +283,8 @@ static void add_size(struct json_object *object, const char *key, size_t value) 
     add(object, key, json_object_new_int64((int64_t)value));
 }
 
-/* The shortest decimal number that gives the same single, as a double: 1e-5, not 9.99999974737875164e-06, where the file has a
- * rounded 1e-5. */
+/* The shortest decimal number that gives the same single, as a double: 1e-5, not 9.99999974737875164e-06, where the file
+ * has a rounded 1e-5. */
 static double as_written(double number) {
     char text[32];
     float single = (float)number;
@@ -296,13 +309,15 @@ static cllm_status read_shape(cllm__gguf_model *m, cllm_error *err) {
     CLLM_TRY(own_size(m, "attention.value_length", CLLM__WIDTH_MAX, &m->head_width, &values, err));
     const char *name = m->architecture->name;
     if (values != m->head_width)
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': %s.attention.key_length is %zu and value_length %zu; only equal ones are "
-                          "supported", path_of(m), name, m->head_width, values);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s': %s.attention.key_length is %zu and value_length %zu; only equal ones are "
+                          "supported",
+                          path_of(m), name, m->head_width, values);
     char key[KEY_SIZE];
     own_key(key, m, "attention.key_length");
     if (cllm__gguf_find(m->file, key) == NULL && m->width % m->heads != 0)
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s.embedding_length %zu is not divisible by %zu heads", path_of(m), name, m->width,
-                          m->heads);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s.embedding_length %zu is not divisible by %zu heads", path_of(m),
+                          name, m->width, m->heads);
     CLLM_TRY(own_size(m, "rope.dimension_count", m->head_width, &m->head_width, &m->rotary_width, err));
     const cllm__gguf_tensor *words = cllm__gguf_find_tensor(m->file, "token_embd.weight");
     if (words == NULL) return missing(m, "token_embd.weight", err);
@@ -313,10 +328,10 @@ static cllm_status read_shape(cllm__gguf_model *m, cllm_error *err) {
     return CLLM_OK;
 }
 
-/* The factors by which the rotary wavelengths of a head are stretched, as transformers' longrope has them: the same for short
- * and long texts, without a factor on the scores. */
-static cllm_status add_factors(const cllm__gguf_model *m, const cllm__gguf_tensor *t, double stretch, struct json_object *scaling,
-                               cllm_error *err) {
+/* The factors by which the rotary wavelengths of a head are stretched, as transformers' longrope has them: the same for
+ * short and long texts, without a factor on the scores. */
+static cllm_status add_factors(const cllm__gguf_model *m, const cllm__gguf_tensor *t, double stretch,
+                               struct json_object *scaling, cllm_error *err) {
     struct json_object *factors = json_object_new_array();
     add(scaling, "rope_type", json_object_new_string("longrope"));
     add(scaling, "short_factor", factors);
@@ -324,14 +339,15 @@ static cllm_status add_factors(const cllm__gguf_model *m, const cllm__gguf_tenso
     add(scaling, "factor", json_object_new_double(1));
     add_size(scaling, "original_max_position_embeddings", m->context);
     if (t->type != CLLM_GGUF_TYPE_F32 || t->count != m->rotary_width / 2)
-        return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': " ROPE_FACTORS " has %" PRIu64 " values of %s, but %zu of F32 are expected",
-                          path_of(m), t->count, cllm__gguf_type_name((uint32_t)t->type), m->rotary_width / 2);
+        return cllm__fail(err, CLLM_ERR_MISMATCH,
+                          "'%s': " ROPE_FACTORS " has %" PRIu64 " values of %s, but %zu of F32 are expected", path_of(m),
+                          t->count, cllm__gguf_type_name((uint32_t)t->type), m->rotary_width / 2);
     for (size_t i = 0; i < t->count; i++) {
         float value;
         memcpy(&value, t->data + i * sizeof value, sizeof value);
         if (!(value > 0 && isfinite(value)))
-            return cllm__fail(err, CLLM_ERR_DATA, "'%s': element %zu of " ROPE_FACTORS " is %g; it must be positive", path_of(m), i,
-                              (double)value);
+            return cllm__fail(err, CLLM_ERR_DATA, "'%s': element %zu of " ROPE_FACTORS " is %g; it must be positive",
+                              path_of(m), i, (double)value);
         json_object_array_add(factors, json_object_new_double((double)value * stretch));
     }
     add(scaling, "long_factor", json_object_get(factors));
@@ -347,8 +363,9 @@ static cllm_status read_stretch(const cllm__gguf_model *m, double *stretch, cllm
     *stretch = 1;
     if (cllm__gguf_text_is(type, "none")) return CLLM_OK;
     if (!cllm__gguf_text_is(type, "linear"))
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': rotary scaling '%s' (%s) is not supported; none, linear and llama3's "
-                          ROPE_FACTORS " are", path_of(m), cllm__gguf_show(shown, type), key);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s': rotary scaling '%s' (%s) is not supported; none, linear and llama3's " ROPE_FACTORS " are",
+                          path_of(m), cllm__gguf_show(shown, type), key);
     double older;
     CLLM_TRY(own_number(m, "rope.scale_linear", 0, 1e6, &(double){0}, &older, err));
     CLLM_TRY(own_number(m, "rope.scaling.factor", 0, 1e6, &older, stretch, err));
@@ -414,8 +431,10 @@ static cllm_status add_gpt2(const cllm__gguf_model *m, struct json_object *confi
     double epsilon;
     CLLM_TRY(own_number(m, "attention.layer_norm_epsilon", 0, 1, NULL, &epsilon, err));
     if (m->kv_heads != m->heads || m->head_width * m->heads != m->width)
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': a gpt2 of %zu heads, %zu key-value heads and head width %zu at a width of %zu "
-                          "is not supported", path_of(m), m->heads, m->kv_heads, m->head_width, m->width);
+        return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                          "'%s': a gpt2 of %zu heads, %zu key-value heads and head width %zu at a width of %zu "
+                          "is not supported",
+                          path_of(m), m->heads, m->kv_heads, m->head_width, m->width);
     add(config, "model_type", json_object_new_string("gpt2"));
     struct json_object *classes = json_object_new_array();
     json_object_array_add(classes, json_object_new_string("GPT2LMHeadModel"));
@@ -457,8 +476,8 @@ static cllm_status find_architecture(cllm__gguf_model *m, cllm_error *err) {
     for (size_t i = 0; i < CLLM_LEN(ARCHITECTURES); i++)
         if (cllm__gguf_text_is(name, ARCHITECTURES[i].name)) m->architecture = &ARCHITECTURES[i];
     if (m->architecture != NULL) return CLLM_OK;
-    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': the architecture '%s' is not supported; llama, qwen2 and gpt2 are", path_of(m),
-                      cllm__gguf_show(shown, name));
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': the architecture '%s' is not supported; llama, qwen2 and gpt2 are",
+                      path_of(m), cllm__gguf_show(shown, name));
 }
 
 static cllm_status open_model(cllm__gguf_model *model, const char *path, struct json_object *config, cllm_error *err) {

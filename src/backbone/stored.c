@@ -71,7 +71,8 @@ void cllm__stored_row(const cllm__stored *s, size_t row, cllm__real *out) {
 const cllm__real *cllm__stored_direct(const cllm__stored *s) {
     bool single = sizeof(cllm__real) == sizeof(float);
     if (s->plain != NULL)
-        return s->plain->dtype == (single ? CLLM_ST_F32 : CLLM_ST_F64) && cllm__tensor_aligned(s->plain) ? s->plain->data : NULL;
+        return s->plain->dtype == (single ? CLLM_ST_F32 : CLLM_ST_F64) && cllm__tensor_aligned(s->plain) ? s->plain->data
+                                                                                                         : NULL;
     bool ours = single && s->blocks->type == CLLM_GGUF_TYPE_F32 && !s->transposed && s->pairs == 0;
     const void *data = s->blocks->data;
     return ours && (uintptr_t)data % sizeof(cllm__real) == 0 ? data : NULL;
@@ -94,7 +95,8 @@ cllm_status cllm__stored_check_finite(const cllm__stored *s, cllm_error *err) {
             read_chunk(t, begin + first, n, chunk);
             for (size_t j = 0; j < n; j++) {
                 if (isfinite(chunk[j])) continue;
-                return cllm__fail(err, CLLM_ERR_DATA, "element %zu of tensor '%s' is %f: the file is damaged, or its training diverged",
+                return cllm__fail(err, CLLM_ERR_DATA,
+                                  "element %zu of tensor '%s' is %f: the file is damaged, or its training diverged",
                                   begin + first + j, cllm__gguf_show(shown, t->name), (double)chunk[j]);
             }
         }

@@ -1,6 +1,6 @@
 /*
- * A tensor as it lies in a file: its number format and the order of its values, and reading it in the order of a Hugging Face
- * checkpoint, which is the one that families ask for.
+ * A tensor as it lies in a file: its number format and the order of its values, and reading it in the order of a Hugging
+ * Face checkpoint, which is the one that families ask for.
  */
 #ifndef CLLM_BACKBONE_STORED_H
 #define CLLM_BACKBONE_STORED_H
@@ -14,9 +14,9 @@ typedef struct cllm__stored {
     const cllm__tensor *plain;       /* in a safetensors file, or */
     const cllm__gguf_tensor *blocks; /* in a GGUF file */
     /* Orders that only GGUF files have. */
-    bool transposed;                 /* the file holds [columns × rows] */
-    size_t head, pairs;              /* in each `head` rows (values of a vector) the first 2·pairs are adjacent pairs of what
-                                      * belongs to rows j and j + pairs; 0: no heads */
+    bool transposed;    /* the file holds [columns × rows] */
+    size_t head, pairs; /* in each `head` rows (values of a vector) the first 2·pairs are adjacent pairs of what
+                         * belongs to rows j and j + pairs; 0: no heads */
 } cllm__stored;
 
 size_t cllm__stored_count(const cllm__stored *stored);

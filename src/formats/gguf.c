@@ -16,7 +16,8 @@ enum {
     ALIGNMENT_MAX = 1 << 20,
     DEPTH_MAX = 4, /* of arrays in arrays */
     PARTS_MAX = 4096,
-    /* The fewest bytes that these can take: counts are checked against what is left of the file before anything is allocated. */
+    /* The fewest bytes that these can take: counts are checked against what is left of the file before anything is
+       allocated. */
     VALUE_BYTES = 8 + 4 + 1,
     TENSOR_BYTES = 8 + 4 + 8 + 4 + 8
 };
@@ -27,10 +28,10 @@ static const struct {
     const char *name;
     size_t size; /* in the file; 0: not fixed */
 } kinds[] = {
-    [CLLM_GGUF_U8] = {"u8", 1},         [CLLM_GGUF_I8] = {"i8", 1},       [CLLM_GGUF_U16] = {"u16", 2},
-    [CLLM_GGUF_I16] = {"i16", 2},       [CLLM_GGUF_U32] = {"u32", 4},     [CLLM_GGUF_I32] = {"i32", 4},
-    [CLLM_GGUF_F32] = {"f32", 4},       [CLLM_GGUF_BOOL] = {"bool", 1},   [CLLM_GGUF_STRING] = {"string", 0},
-    [CLLM_GGUF_ARRAY] = {"array", 0},   [CLLM_GGUF_U64] = {"u64", 8},     [CLLM_GGUF_I64] = {"i64", 8},
+    [CLLM_GGUF_U8] = {"u8", 1},       [CLLM_GGUF_I8] = {"i8", 1},     [CLLM_GGUF_U16] = {"u16", 2},
+    [CLLM_GGUF_I16] = {"i16", 2},     [CLLM_GGUF_U32] = {"u32", 4},   [CLLM_GGUF_I32] = {"i32", 4},
+    [CLLM_GGUF_F32] = {"f32", 4},     [CLLM_GGUF_BOOL] = {"bool", 1}, [CLLM_GGUF_STRING] = {"string", 0},
+    [CLLM_GGUF_ARRAY] = {"array", 0}, [CLLM_GGUF_U64] = {"u64", 8},   [CLLM_GGUF_I64] = {"i64", 8},
     [CLLM_GGUF_F64] = {"f64", 8},
 };
 
@@ -144,8 +145,8 @@ static cllm_status take_text(reader *r, cllm__gguf_text *out, const char *what) 
     size_t place = (size_t)(r->at - r->begin);
     CLLM_TRY(take_u64(r, &length, what));
     if (length > r->left)
-        return BAD(r, "%s at byte %zu claims %" PRIu64 " bytes, but the file ends after %zu (is it truncated?)", what, place, length,
-                   r->left);
+        return BAD(r, "%s at byte %zu claims %" PRIu64 " bytes, but the file ends after %zu (is it truncated?)", what,
+                   place, length, r->left);
     *out = (cllm__gguf_text){(const char *)r->at, (size_t)length};
     r->at += length;
     r->left -= (size_t)length;
@@ -156,7 +157,8 @@ static cllm_status take_kind(reader *r, cllm__gguf_text key, cllm__gguf_kind *ou
     uint32_t kind;
     char shown[CLLM_GGUF_SHOWN];
     CLLM_TRY(take_u32(r, &kind, "the type of a value"));
-    if (kind >= CLLM_LEN(kinds)) return BAD(r, "'%s' has a value of the unknown type %" PRIu32, cllm__gguf_show(shown, key), kind);
+    if (kind >= CLLM_LEN(kinds))
+        return BAD(r, "'%s' has a value of the unknown type %" PRIu32, cllm__gguf_show(shown, key), kind);
     *out = (cllm__gguf_kind)kind;
     return CLLM_OK;
 }
@@ -189,7 +191,8 @@ static cllm_status skip(reader *r, cllm__gguf_text key, cllm__gguf_kind kind, si
 static cllm_status skip_array(reader *r, cllm__gguf_text key, size_t depth, cllm__gguf_kind *member, uint64_t *count,
                               const unsigned char **data) {
     char shown[CLLM_GGUF_SHOWN];
-    if (depth > DEPTH_MAX) return BAD(r, "'%s' has arrays nested more than %d deep", cllm__gguf_show(shown, key), DEPTH_MAX);
+    if (depth > DEPTH_MAX)
+        return BAD(r, "'%s' has arrays nested more than %d deep", cllm__gguf_show(shown, key), DEPTH_MAX);
     CLLM_TRY(take_kind(r, key, member));
     CLLM_TRY(take_u64(r, count, "the length of an array"));
     size_t fixed = kinds[*member].size, least = fixed > 0 ? fixed : *member == CLLM_GGUF_STRING ? 8 : 12;
@@ -243,7 +246,8 @@ static cllm_status read_tensor(reader *r, cllm__gguf_tensor *tensor, uint64_t *o
     if (!cllm__gguf_type_known(type)) {
         const char *name = cllm__gguf_type_name(type);
         return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED,
-                          "'%s': tensor '%s' has the type %s (%" PRIu32 "), which is not read; take a file in Q8_0, Q4_K or "
+                          "'%s': tensor '%s' has the type %s (%" PRIu32
+                          "), which is not read; take a file in Q8_0, Q4_K or "
                           "another of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS",
                           r->path, shown, name != NULL ? name : "of an unknown number", type);
     }
@@ -270,9 +274,10 @@ static cllm_status check_header(reader *r, unsigned *version) {
         return CLLM_OK;
     }
     if (number == (uint32_t)2 << 24 || number == (uint32_t)3 << 24)
-        return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED, "'%s' is a big-endian GGUF file, which is not read; take a little-endian one",
-                          r->path);
-    return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED, "'%s' is GGUF of version %" PRIu32 "; versions 2 and 3 are read", r->path, number);
+        return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED,
+                          "'%s' is a big-endian GGUF file, which is not read; take a little-endian one", r->path);
+    return cllm__fail(r->err, CLLM_ERR_UNSUPPORTED, "'%s' is GGUF of version %" PRIu32 "; versions 2 and 3 are read",
+                      r->path, number);
 }
 
 /* What one file holds, before it is made part of the model. */
@@ -351,7 +356,9 @@ static cllm_status place_tensors(const reader *r, contents *c) {
             return BAD(r, "the data of tensor '%s' begin at %" PRIu64 ", which is no multiple of the alignment %zu",
                        cllm__gguf_show(shown, t->name), offset, alignment);
         if (offset > room || t->bytes > room - (size_t)offset)
-            return BAD(r, "the data of tensor '%s' are %zu bytes from %" PRIu64 " on, but there are only %zu (is the file truncated?)",
+            return BAD(r,
+                       "the data of tensor '%s' are %zu bytes from %" PRIu64
+                       " on, but there are only %zu (is the file truncated?)",
                        cllm__gguf_show(shown, t->name), t->bytes, offset, room);
         t->data = r->begin + start + offset;
         c->places[i] = t;
@@ -360,7 +367,8 @@ static cllm_status place_tensors(const reader *r, contents *c) {
     for (size_t i = 1; i < c->n_tensors; i++) {
         const cllm__gguf_tensor *low = c->places[i - 1], *high = c->places[i];
         if (low->bytes > (size_t)(high->data - low->data))
-            return BAD(r, "the data of tensors '%s' and '%s' overlap", cllm__gguf_show(before, low->name), cllm__gguf_show(shown, high->name));
+            return BAD(r, "the data of tensors '%s' and '%s' overlap", cllm__gguf_show(before, low->name),
+                       cllm__gguf_show(shown, high->name));
     }
     return CLLM_OK;
 }
@@ -371,8 +379,8 @@ static cllm_status read_contents(reader *r, contents *c) {
     CLLM_TRY(take_u64(r, &n_tensors, "the number of tensors"));
     CLLM_TRY(take_u64(r, &n_values, "the number of values"));
     if (n_values > r->left / VALUE_BYTES || n_tensors > r->left / TENSOR_BYTES)
-        return BAD(r, "it claims %" PRIu64 " values and %" PRIu64 " tensors, but has only %zu bytes (is it truncated?)", n_values,
-                   n_tensors, r->left);
+        return BAD(r, "it claims %" PRIu64 " values and %" PRIu64 " tensors, but has only %zu bytes (is it truncated?)",
+                   n_values, n_tensors, r->left);
     CLLM_TRY(read_values(r, c, n_values));
     if (n_tensors > r->left / TENSOR_BYTES)
         return BAD(r, "it claims %" PRIu64 " tensors, but ends after %zu bytes (is it truncated?)", n_tensors, r->left);
@@ -445,32 +453,38 @@ static cllm_status read_others(cllm__gguf *file, const contents *first, int64_t 
     if (count > PARTS_MAX) return bad_file(path, err, "split.count is %" PRId64 ", more than %d", count, PARTS_MAX);
     int64_t number = split_number(first, "split.no", 0);
     if (number != 0)
-        return cllm__fail(err, CLLM_ERR_USAGE, "'%s' is file %" PRId64 " of %" PRId64 " of a model; give the first, which ends in "
-                          "-00001-of-%05" PRId64 ".gguf", path, number + 1, count, count);
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "'%s' is file %" PRId64 " of %" PRId64 " of a model; give the first, which ends in "
+                          "-00001-of-%05" PRId64 ".gguf",
+                          path, number + 1, count, count);
     if (!names_part(path, 1, count))
-        return cllm__fail(err, CLLM_ERR_USAGE, "'%s' is the first of %" PRId64 " files; its name must end in -00001-of-%05" PRId64
-                          ".gguf, so that the others are found", path, count, count);
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "'%s' is the first of %" PRId64 " files; its name must end in -00001-of-%05" PRId64
+                          ".gguf, so that the others are found",
+                          path, count, count);
     for (int64_t i = 1; i < count; i++) {
         contents c = {0};
         char *name = part_path(path, i + 1, count);
         if (name != NULL && !cllm__path_exists(name)) {
-            cllm_status status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' is missing: it is file %" PRId64 " of %" PRId64 " of the model",
-                                            name, i + 1, count);
+            cllm_status status =
+                cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' is missing: it is file %" PRId64 " of %" PRId64 " of the model",
+                           name, i + 1, count);
             cllm__free(name);
             return status;
         }
         CLLM_TRY(add_part(file, name, &c, err));
         cllm_status status = CLLM_OK;
         if (split_number(&c, "split.no", -1) != i || split_number(&c, "split.count", -1) != count)
-            status = bad_file(name, err, "its split.no and split.count do not say that it is file %" PRId64 " of %" PRId64, i + 1, count);
-        else
-            status = add_tensors(file, &c, err);
+            status = bad_file(name, err, "its split.no and split.count do not say that it is file %" PRId64 " of %" PRId64,
+                              i + 1, count);
+        else status = add_tensors(file, &c, err);
         free_contents(&c);
         CLLM_TRY(status);
     }
     int64_t total = split_number(first, "split.tensors.count", (int64_t)file->n_tensors);
     if (total != (int64_t)file->n_tensors)
-        return bad_file(path, err, "split.tensors.count is %" PRId64 ", but its files have %zu tensors", total, file->n_tensors);
+        return bad_file(path, err, "split.tensors.count is %" PRId64 ", but its files have %zu tensors", total,
+                        file->n_tensors);
     return CLLM_OK;
 }
 
@@ -481,7 +495,8 @@ static cllm_status index_tensors(cllm__gguf *file, cllm_error *err) {
     if (file->n_tensors > 1) qsort(file->by_name, file->n_tensors, sizeof *file->by_name, by_name);
     for (size_t i = 1; i < file->n_tensors; i++)
         if (compare(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
-            return bad_file(file->parts[0].path, err, "the tensor '%s' stands twice", cllm__gguf_show(shown, file->by_name[i]->name));
+            return bad_file(file->parts[0].path, err, "the tensor '%s' stands twice",
+                            cllm__gguf_show(shown, file->by_name[i]->name));
     return CLLM_OK;
 }
 
@@ -586,8 +601,9 @@ const cllm__gguf_tensor *cllm__gguf_find_tensor(const cllm__gguf *file, const ch
 
 const char *cllm__gguf_tensor_path(const cllm__gguf *file, const cllm__gguf_tensor *tensor) {
     size_t i = 0;
-    while (i + 1 < file->n_parts && ((uintptr_t)tensor->data < (uintptr_t)file->parts[i].map.data ||
-                                     (uintptr_t)tensor->data - (uintptr_t)file->parts[i].map.data >= file->parts[i].map.size))
+    while (i + 1 < file->n_parts &&
+           ((uintptr_t)tensor->data < (uintptr_t)file->parts[i].map.data ||
+            (uintptr_t)tensor->data - (uintptr_t)file->parts[i].map.data >= file->parts[i].map.size))
         i++;
     return file->parts[i].path;
 }
@@ -650,13 +666,14 @@ cllm_status cllm__gguf_integer(const cllm__gguf *file, const char *key, int64_t 
     if (!is_integer(value->kind)) return wrong_kind(file, key, value, "an integer", err);
     int64_t number = cllm__gguf_integer_at(value, 0);
     if (number < low || number > high)
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s is %" PRId64 "; it must be from %" PRId64 " to %" PRId64, file->parts[0].path,
-                          key, number, low, high);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s is %" PRId64 "; it must be from %" PRId64 " to %" PRId64,
+                          file->parts[0].path, key, number, low, high);
     *out = number;
     return CLLM_OK;
 }
 
-cllm_status cllm__gguf_number(const cllm__gguf *file, const char *key, const double *fallback, double *out, cllm_error *err) {
+cllm_status cllm__gguf_number(const cllm__gguf *file, const char *key, const double *fallback, double *out,
+                              cllm_error *err) {
     const cllm__gguf_value *value = cllm__gguf_find(file, key);
     if (value == NULL && fallback == NULL) return missing(file, key, err);
     if (value == NULL) {
@@ -667,7 +684,8 @@ cllm_status cllm__gguf_number(const cllm__gguf *file, const char *key, const dou
         return wrong_kind(file, key, value, "a number", err);
     double number = cllm__gguf_number_at(value, 0);
     if (!isfinite(number))
-        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s is %f; it must be a finite number", file->parts[0].path, key, number);
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': %s is %f; it must be a finite number", file->parts[0].path, key,
+                          number);
     *out = number;
     return CLLM_OK;
 }
@@ -680,8 +698,8 @@ cllm_status cllm__gguf_bool(const cllm__gguf *file, const char *key, const bool 
     return CLLM_OK;
 }
 
-cllm_status cllm__gguf_string(const cllm__gguf *file, const char *key, const cllm__gguf_text *fallback, cllm__gguf_text *out,
-                              cllm_error *err) {
+cllm_status cllm__gguf_string(const cllm__gguf *file, const char *key, const cllm__gguf_text *fallback,
+                              cllm__gguf_text *out, cllm_error *err) {
     const cllm__gguf_value *value = cllm__gguf_find(file, key);
     if (value == NULL && fallback == NULL) return missing(file, key, err);
     if (value == NULL) {

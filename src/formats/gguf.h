@@ -1,6 +1,6 @@
 /*
- * GGUF, versions 2 and 3: a model in one file (or several). Magic, version, counts, metadata as typed key-value pairs, a list
- * of tensors, and their data from the next multiple of general.alignment (32 if it isn't there) on. Little-endian.
+ * GGUF, versions 2 and 3: a model in one file (or several). Magic, version, counts, metadata as typed key-value pairs, a
+ * list of tensors, and their data from the next multiple of general.alignment (32 if it isn't there) on. Little-endian.
  *
  * The reader maps the file and trusts nothing in it: every count, length, nesting, type and offset is checked when it is
  * opened, so that what the functions below hand out lies within the file. Nothing is copied: names, texts and arrays point
@@ -45,10 +45,10 @@ typedef struct cllm__gguf_text {
 /* One value, or an array of them. */
 typedef struct cllm__gguf_value {
     cllm__gguf_text key;
-    cllm__gguf_kind kind;       /* of the value; CLLM_GGUF_ARRAY for an array */
-    cllm__gguf_kind member;     /* of an array's members (an array again, if nested) */
-    uint64_t count;             /* of an array's members; 1 otherwise */
-    const unsigned char *data;  /* of the value or the first member, not aligned */
+    cllm__gguf_kind kind;      /* of the value; CLLM_GGUF_ARRAY for an array */
+    cllm__gguf_kind member;    /* of an array's members (an array again, if nested) */
+    uint64_t count;            /* of an array's members; 1 otherwise */
+    const unsigned char *data; /* of the value or the first member, not aligned */
     size_t bytes;
 } cllm__gguf_value;
 
@@ -66,8 +66,9 @@ typedef struct cllm__gguf_tensor {
 
 /* Whether the file begins with GGUF's magic; false if it cannot be read. */
 bool cllm__gguf_is(const char *path);
-/* CLLM_ERR_DATA for a damaged file, CLLM_ERR_UNSUPPORTED for another version, a big-endian file, or a tensor type that is not
- * dequantised (named with its tensor), CLLM_ERR_USAGE for a later file of several, CLLM_ERR_NOT_FOUND for a missing one. */
+/* CLLM_ERR_DATA for a damaged file, CLLM_ERR_UNSUPPORTED for another version, a big-endian file, or a tensor type that is
+ * not dequantised (named with its tensor), CLLM_ERR_USAGE for a later file of several, CLLM_ERR_NOT_FOUND for a missing
+ * one. */
 CLLM_CHECK cllm_status cllm__gguf_open(cllm__gguf **out, const char *path, cllm_error *err);
 void cllm__gguf_close(cllm__gguf *file); /* accepts NULL */
 
@@ -86,8 +87,8 @@ const cllm__gguf_value *cllm__gguf_find(const cllm__gguf *file, const char *key)
 const char *cllm__gguf_kind_name(cllm__gguf_kind kind);
 
 /* The value of that key. A missing one gives `fallback`, or CLLM_ERR_DATA where `fallback` is NULL; one of another kind, an
- * integer outside [low, high] or a number that is not finite is CLLM_ERR_DATA. Messages name file, key and value. An integer
- * may be of any width, a number also an integer. */
+ * integer outside [low, high] or a number that is not finite is CLLM_ERR_DATA. Messages name file, key and value. An
+ * integer may be of any width, a number also an integer. */
 CLLM_CHECK cllm_status cllm__gguf_integer(const cllm__gguf *file, const char *key, int64_t low, int64_t high,
                                           const int64_t *fallback, int64_t *out, cllm_error *err);
 CLLM_CHECK cllm_status cllm__gguf_number(const cllm__gguf *file, const char *key, const double *fallback, double *out,

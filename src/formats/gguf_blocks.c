@@ -104,8 +104,9 @@ static void read_q2_k(const unsigned char *block, float *out) {
     }
 }
 
-/* 32 bytes of third bits (0 stands for −4), 64 bytes, 12 bytes of scales, half scale of scales. A scale has 6 bits: the lower
- * four of scales 0-7 and 8-15 in the low and high halves of 8 bytes, the upper two of scales 0-3, 4-7, … in 4 bytes. */
+/* 32 bytes of third bits (0 stands for −4), 64 bytes, 12 bytes of scales, half scale of scales. A scale has 6 bits: the
+ * lower four of scales 0-7 and 8-15 in the low and high halves of 8 bytes, the upper two of scales 0-3, 4-7, … in 4 bytes.
+ */
 static void read_q3_k(const unsigned char *block, float *out) {
     const unsigned char *scales = block + 96;
     float scale = half_at(block + 108);
@@ -117,8 +118,8 @@ static void read_q3_k(const unsigned char *block, float *out) {
     }
 }
 
-/* Scale and offset, of 6 bits each, of the g-th 32 elements, from 12 bytes: 0-3 are the lower six bits of bytes 0-3 and 4-7;
- * 4-7 have four bits in bytes 8-11 and their upper two above those six. */
+/* Scale and offset, of 6 bits each, of the g-th 32 elements, from 12 bytes: 0-3 are the lower six bits of bytes 0-3 and
+ * 4-7; 4-7 have four bits in bytes 8-11 and their upper two above those six. */
 static void six_bits(const unsigned char *bytes, size_t g, int *scale, int *offset) {
     if (g < 4) {
         *scale = bytes[g] & 63;
@@ -180,7 +181,7 @@ static void read_iq4_xs(const unsigned char *block, float *out) {
 
 typedef struct format {
     const char *name;
-    size_t count, bytes; /* of a block */
+    size_t count, bytes;                                  /* of a block */
     void (*read)(const unsigned char *block, float *out); /* NULL: known by name only */
 } format;
 

@@ -44,8 +44,8 @@ static void set_f32(const char *key, float value) {
     memcpy(value_of(key), &value, 4);
 }
 
-/* Adds metadata in front of the others; the value, of n bytes, may be up to 8 bytes. What follows stays aligned, since filling
- * goes into a key of its own. */
+/* Adds metadata in front of the others; the value, of n bytes, may be up to 8 bytes. What follows stays aligned, since
+ * filling goes into a key of its own. */
 static void add_value(const char *key, uint32_t kind, uint64_t value, size_t n) {
     static gguf_build b;
     b.size = 0;
@@ -115,7 +115,8 @@ static void test_llama(void **state) {
     load_file("gguf_qwen2-00001-of-00002"); /* alone: it says what the missing one is called */
     MUST(cllm__write_file("q-00001-of-00002.gguf", bytes, size, &test_error));
     cllm__backbone *backbone;
-    assert_int_equal(cllm__backbone_open(&backbone, "q-00001-of-00002.gguf", (cllm__backbone_options){0}, &test_error), CLLM_ERR_NOT_FOUND);
+    assert_int_equal(cllm__backbone_open(&backbone, "q-00001-of-00002.gguf", (cllm__backbone_options){0}, &test_error),
+                     CLLM_ERR_NOT_FOUND);
     assert_non_null(strstr(test_error.message, "q-00002-of-00002.gguf"));
 }
 
@@ -249,7 +250,8 @@ static void test_memory(void **state) {
             cllm__backbone *backbone;
             size_t before = cllm__alloc_count();
             cllm__alloc_fail_at(n, false);
-            cllm_status status = cllm__backbone_open(&backbone, path, (cllm__backbone_options){.training = true}, &test_error);
+            cllm_status status =
+                cllm__backbone_open(&backbone, path, (cllm__backbone_options){.training = true}, &test_error);
             cllm__alloc_fail_at(0, false);
             if (cllm__alloc_count() - before < n) {
                 assert_int_equal(status, CLLM_OK);
@@ -271,8 +273,9 @@ static int clean(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_llama),   cmocka_unit_test(test_rotary),     cmocka_unit_test(test_window), cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_tensors), cmocka_unit_test(test_plain_file), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_llama),    cmocka_unit_test(test_rotary),  cmocka_unit_test(test_window),
+        cmocka_unit_test(test_metadata), cmocka_unit_test(test_tensors), cmocka_unit_test(test_plain_file),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }

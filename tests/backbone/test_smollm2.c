@@ -1,5 +1,5 @@
-/* A pretrained model, SmolLM2-135M-Instruct: fetched by tools/get-backbone where the package index answers, skipped where it
- * doesn't. Against transformers' hidden states and logits on the same weights, and against what it is known to say. */
+/* A pretrained model, SmolLM2-135M-Instruct: fetched by tools/get-backbone where the package index answers, skipped where
+ * it doesn't. Against transformers' hidden states and logits on the same weights, and against what it is known to say. */
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -21,7 +21,8 @@ static int fetch(void **state) {
 
 static cllm__backbone *open_model(cllm__dtype dtype, bool training) {
     cllm__backbone *backbone;
-    MUST(cllm__backbone_open(&backbone, MODEL, (cllm__backbone_options){.dtype = dtype, .training = training}, &test_error));
+    MUST(
+        cllm__backbone_open(&backbone, MODEL, (cllm__backbone_options){.dtype = dtype, .training = training}, &test_error));
     return backbone;
 }
 
@@ -61,8 +62,8 @@ static void compute(const cllm__backbone *backbone, const int32_t *ids, size_t r
     MUST(cllm__pass_create(&pass, backbone, NULL, &test_error));
     cllm__ragged ragged = {1, (size_t[]){0, rows}};
     MUST(cllm__pass_forward(pass, ragged, x, all, rows, (cllm__forward_options){0}, *h, &test_error));
-    MUST(cllm__gemm_frozen(NULL, *logits, info->vocabulary, *h, C, rows, cllm__backbone_head(backbone), NULL, CLLM__GEMM_PLAIN,
-                           &test_error));
+    MUST(cllm__gemm_frozen(NULL, *logits, info->vocabulary, *h, C, rows, cllm__backbone_head(backbone), NULL,
+                           CLLM__GEMM_PLAIN, &test_error));
     cllm__pass_free(pass);
     cllm__free(x);
     cllm__free(all);
@@ -109,11 +110,12 @@ static void test_bf16(void **state) {
 static void test_shape(void **state) {
     (void)state;
     cllm__backbone *backbone;
-    MUST(cllm__backbone_open(&backbone, MODEL, (cllm__backbone_options){.dtype = CLLM__BF16, .headless = true}, &test_error));
+    MUST(cllm__backbone_open(&backbone, MODEL, (cllm__backbone_options){.dtype = CLLM__BF16, .headless = true},
+                             &test_error));
     const cllm__backbone_info *info = cllm__backbone_info_of(backbone);
     assert_string_equal(info->family, "llama");
-    assert_true(info->layers == 30 && info->heads == 9 && info->kv_heads == 3 && info->head_width == 64 && info->width == 576 &&
-                info->inner == 1536 && info->vocabulary == 49152 && info->context == 8192);
+    assert_true(info->layers == 30 && info->heads == 9 && info->kv_heads == 3 && info->head_width == 64 &&
+                info->width == 576 && info->inner == 1536 && info->vocabulary == 49152 && info->context == 8192);
     assert_true(info->parameters == 134515008 && info->file_bytes == 98362432);
     assert_null(cllm__backbone_head(backbone));
     cllm__backbone_close(backbone);
@@ -144,7 +146,7 @@ static void test_paris(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shape), cmocka_unit_test(test_f32), cmocka_unit_test(test_bf16),
-                                       cmocka_unit_test(test_paris)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shape), cmocka_unit_test(test_f32),
+                                       cmocka_unit_test(test_bf16), cmocka_unit_test(test_paris)};
     return cmocka_run_group_tests(tests, fetch, NULL);
 }

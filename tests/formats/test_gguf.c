@@ -32,7 +32,8 @@ static void test_blocks(void **state) {
         for (size_t j = 0; j < t->count; j++) {
             float expected;
             memcpy(&expected, (const char *)w->data + 4 * j, 4);
-            if (memcmp(&expected, &values[j], 4) != 0) fail_msg("%s: element %zu is %a, not %a", name, j, values[j], expected);
+            if (memcmp(&expected, &values[j], 4) != 0)
+                fail_msg("%s: element %zu is %a, not %a", name, j, values[j], expected);
         }
         free(values);
     }
@@ -84,7 +85,8 @@ static void build_values(void) {
     gguf_string(&b, "one"), gguf_string(&b, ""), gguf_string(&b, "three");
     gguf_key(&b, "shorts", CLLM_GGUF_ARRAY), gguf_number(&b, CLLM_GGUF_I16, 4), gguf_number(&b, 2, 8);
     gguf_number(&b, 7, 2), gguf_number(&b, 0xFFFE, 2);
-    gguf_key(&b, "floats", CLLM_GGUF_ARRAY), gguf_number(&b, CLLM_GGUF_F32, 4), gguf_number(&b, 1, 8), gguf_number(&b, f_bits, 4);
+    gguf_key(&b, "floats", CLLM_GGUF_ARRAY), gguf_number(&b, CLLM_GGUF_F32, 4), gguf_number(&b, 1, 8),
+        gguf_number(&b, f_bits, 4);
     gguf_key(&b, "nested", CLLM_GGUF_ARRAY), gguf_number(&b, CLLM_GGUF_ARRAY, 4), gguf_number(&b, 2, 8);
     gguf_number(&b, CLLM_GGUF_U8, 4), gguf_number(&b, 3, 8), gguf_number(&b, 0x030201, 3);
     gguf_number(&b, CLLM_GGUF_STRING, 4), gguf_number(&b, 1, 8), gguf_string(&b, "in");
@@ -103,8 +105,8 @@ static void test_values(void **state) {
     static const struct {
         const char *key;
         int64_t value;
-    } INTEGERS[] = {{"u8", 255}, {"i8", -1}, {"u16", 65535}, {"i16", -1}, {"u32", 4294967295}, {"i32", -1}, {"u64", INT64_MAX},
-                    {"i64", INT64_MIN}};
+    } INTEGERS[] = {{"u8", 255},         {"i8", -1},  {"u16", 65535},     {"i16", -1},
+                    {"u32", 4294967295}, {"i32", -1}, {"u64", INT64_MAX}, {"i64", INT64_MIN}};
     for (size_t i = 0; i < CLLM_LEN(INTEGERS); i++) {
         int64_t value;
         assert_ok(cllm__gguf_integer(file, INTEGERS[i].key, INT64_MIN, INT64_MAX, NULL, &value, &err));
@@ -117,9 +119,11 @@ static void test_values(void **state) {
     assert_ok(cllm__gguf_integer(file, "missing", 0, 1, &(int64_t){5}, &integer, &err));
     assert_true(integer == 5);
     assert_fails(cllm__gguf_integer(file, "missing", 0, 1, NULL, &integer, &err), CLLM_ERR_DATA, "missing is missing");
-    assert_fails(cllm__gguf_integer(file, "i8", 0, 9, NULL, &integer, &err), CLLM_ERR_DATA, "i8 is -1; it must be from 0 to 9");
+    assert_fails(cllm__gguf_integer(file, "i8", 0, 9, NULL, &integer, &err), CLLM_ERR_DATA,
+                 "i8 is -1; it must be from 0 to 9");
     assert_fails(cllm__gguf_integer(file, "f32", 0, 9, NULL, &integer, &err), CLLM_ERR_DATA, "f32 is of the type f32");
-    assert_fails(cllm__gguf_integer(file, "shorts", 0, 9, NULL, &integer, &err), CLLM_ERR_DATA, "shorts is an array of i16");
+    assert_fails(cllm__gguf_integer(file, "shorts", 0, 9, NULL, &integer, &err), CLLM_ERR_DATA,
+                 "shorts is an array of i16");
     assert_ok(cllm__gguf_number(file, "f32", NULL, &number, &err));
     assert_true(number == 2.5);
     assert_ok(cllm__gguf_number(file, "f64", NULL, &number, &err));
@@ -159,8 +163,10 @@ static void test_arrays(void **state) {
     assert_true(cllm__gguf_number_at(array, 0) == 2.5);
     assert_ok(cllm__gguf_array(file, "missing", CLLM_GGUF_F64, &array, &err));
     assert_null(array);
-    assert_fails(cllm__gguf_array(file, "strings", CLLM_GGUF_I64, &array, &err), CLLM_ERR_DATA, "an array of integers is expected");
-    assert_fails(cllm__gguf_array(file, "string", CLLM_GGUF_STRING, &array, &err), CLLM_ERR_DATA, "an array of strings is expected");
+    assert_fails(cllm__gguf_array(file, "strings", CLLM_GGUF_I64, &array, &err), CLLM_ERR_DATA,
+                 "an array of integers is expected");
+    assert_fails(cllm__gguf_array(file, "string", CLLM_GGUF_STRING, &array, &err), CLLM_ERR_DATA,
+                 "an array of strings is expected");
     const cllm__gguf_value *nested = cllm__gguf_find(file, "nested");
     assert_true(nested->kind == CLLM_GGUF_ARRAY && nested->member == CLLM_GGUF_ARRAY && nested->count == 2);
     cllm__gguf_close(file);
@@ -226,7 +232,8 @@ static void test_split(void **state) {
     build_part(0, 2, "a", true);
     put_file("m-00001-of-00002.gguf", b.data, b.size);
     put_file("other.gguf", b.data, b.size);
-    assert_fails(cllm__gguf_open(&file, scratch_path("m-00001-of-00002.gguf"), &err), CLLM_ERR_NOT_FOUND, "m-00002-of-00002.gguf' is missing");
+    assert_fails(cllm__gguf_open(&file, scratch_path("m-00001-of-00002.gguf"), &err), CLLM_ERR_NOT_FOUND,
+                 "m-00002-of-00002.gguf' is missing");
     assert_fails(cllm__gguf_open(&file, scratch_path("other.gguf"), &err), CLLM_ERR_USAGE, "-00001-of-00002.gguf");
     build_part(1, 2, "b", false);
     put_file("m-00002-of-00002.gguf", b.data, b.size);
@@ -396,9 +403,10 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks), cmocka_unit_test(test_type_names), cmocka_unit_test(test_values), cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_tensors), cmocka_unit_test(test_split), cmocka_unit_test(test_header), cmocka_unit_test(test_bad_values),
-        cmocka_unit_test(test_bad_tensors), cmocka_unit_test(test_cuts), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_blocks), cmocka_unit_test(test_type_names), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_arrays), cmocka_unit_test(test_tensors),    cmocka_unit_test(test_split),
+        cmocka_unit_test(test_header), cmocka_unit_test(test_bad_values), cmocka_unit_test(test_bad_tensors),
+        cmocka_unit_test(test_cuts),   cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

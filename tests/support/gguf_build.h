@@ -46,7 +46,8 @@ static inline void gguf_key_string(gguf_build *b, const char *key, const char *v
 }
 
 /* Two dimensions, the second left out if 0. */
-static inline void gguf_tensor(gguf_build *b, const char *name, uint64_t columns, uint64_t rows, uint32_t type, uint64_t offset) {
+static inline void gguf_tensor(gguf_build *b, const char *name, uint64_t columns, uint64_t rows, uint32_t type,
+                               uint64_t offset) {
     gguf_string(b, name);
     gguf_number(b, rows == 0 ? 1 : 2, 4);
     gguf_number(b, columns, 8);
