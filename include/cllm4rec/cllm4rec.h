@@ -141,7 +141,7 @@ CLLM_API CLLM_CHECK cllm_status cllm_inspect(const char *folder, char **summary_
 typedef struct cllm_train_options {
     const char *dataset;            /* a data set folder */
     const char *output;             /* the run folder */
-    const char *backbone;           /* a Hugging Face folder; NULL: one is made on the spot from the data's own texts */
+    const char *backbone;           /* a GGUF file or a Hugging Face folder; NULL: one is made from the data's own texts */
     const char *preset;             /* NULL or "paper", or "faithful" */
     const char *const *settings;    /* "name=value" on top of the preset, as `cllm4rec train --help` lists them */
     size_t n_settings;

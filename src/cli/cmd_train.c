@@ -102,7 +102,7 @@ int cmd_train(int argc, char **argv) {
     size_t n = 0;
     const option_spec first[] = {
         {"output", 'o', OPTION_TEXT, &options.output, "DIR", "the run folder to make, or with --resume the one to go on with"},
-        {"backbone", 'm', OPTION_TEXT, &options.backbone, "DIR", "a Hugging Face folder (GPT-2); default: made from the data's own texts"},
+        {"backbone", 'm', OPTION_TEXT, &options.backbone, "PATH", "a GGUF file or a Hugging Face folder; default: made from the data's own texts"},
         {"preset", 0, OPTION_TEXT, &options.preset, "NAME", "paper (default) or faithful (the authors' program, quirks included)"},
         {"dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16", "of matrix products"},
         {"backbone-dtype", 0, OPTION_TEXT, &options.backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (that of products)"},

@@ -12,7 +12,7 @@ const command COMMANDS[] = {
     {"similar", "the items most like an item or a text", cmd_similar},
     {"export", "write user and item vectors as .npz or TSV", cmd_export},
     {"tokenize", "show the token ids of a text or a template", cmd_tokenize},
-    {"backbone", "make a random language model (init), or look at one (inspect)", cmd_backbone},
+    {"backbone", "language models: make a random one, look at one, convert one", cmd_backbone},
     {"bench", "this machine's peak, and the main steps beside their floors", cmd_bench},
     {"doctor", "what this build and machine are, and a self-test", cmd_doctor},
     {NULL, NULL, NULL},
