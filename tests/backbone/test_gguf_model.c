@@ -146,6 +146,45 @@ static void test_rotary(void **state) {
     refuse(CLLM_ERR_DATA, "llama.rope.freq_base");
 }
 
+/* What conversion makes of rope_freqs.weight, in a folder: longrope whose factors are the same for short and long texts. */
+static void test_longrope(void **state) {
+    (void)state;
+    static const struct {
+        const char *factors, *message; /* NULL: it opens */
+    } CASES[] = {
+        {"\"short_factor\": [1, 2], \"long_factor\": [1, 2], \"attention_factor\": 1.0", NULL},
+        {"\"short_factor\": [1, 2], \"long_factor\": [1, 3], \"attention_factor\": 1.0",
+         "equal short_factor and long_factor"},
+        {"\"short_factor\": [1, 2], \"long_factor\": [1, 2]", "attention_factor of 1"},
+        {"\"short_factor\": [1], \"long_factor\": [1], \"attention_factor\": 1.0", "list of 2 numbers"},
+        {"\"short_factor\": [1, 0], \"long_factor\": [1, 0], \"attention_factor\": 1.0", "number 1 of short_factor is 0"},
+    };
+    for (size_t i = 0; i < CLLM_LEN(CASES); i++) {
+        char extra[300];
+        snprintf(extra, sizeof extra, ", \"rope_scaling\": {\"rope_type\": \"longrope\", %s}", CASES[i].factors);
+        model m;
+        model_llama(&m, (spec){.layers = 1,
+                               .heads = 1,
+                               .width = 4,
+                               .inner = 4,
+                               .vocabulary = 5,
+                               .context = 8,
+                               .prefix = "model.",
+                               .extra = extra,
+                               .kv_heads = 1,
+                               .head_width = 4,
+                               .type = "llama"});
+        model_write(&m, "longrope");
+        model_free(&m);
+        cllm__backbone *backbone = NULL;
+        cllm_status status = cllm__backbone_open(&backbone, "longrope", (cllm__backbone_options){0}, &test_error);
+        assert_int_equal(status == CLLM_OK, CASES[i].message == NULL);
+        if (status != CLLM_OK && strstr(test_error.message, CASES[i].message) == NULL) fail_msg("%s", test_error.message);
+        if (status == CLLM_OK) cllm__backbone_close(backbone);
+    }
+    cllm__remove_tree("longrope");
+}
+
 static void test_window(void **state) {
     (void)state;
     cllm__architecture a;
@@ -273,9 +312,9 @@ static int clean(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_llama),    cmocka_unit_test(test_rotary),  cmocka_unit_test(test_window),
-        cmocka_unit_test(test_metadata), cmocka_unit_test(test_tensors), cmocka_unit_test(test_plain_file),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_llama),      cmocka_unit_test(test_rotary),   cmocka_unit_test(test_window),
+        cmocka_unit_test(test_longrope),   cmocka_unit_test(test_metadata), cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_plain_file), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }
