@@ -296,6 +296,30 @@ CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **j
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_convert(const char *path, const char *folder, const char *dtype, bool force,
                                                       cllm_error *err);
 
+/* A backbone as the language model that it is. `dtype`: of the frozen matrices: NULL or "f32", "bf16", "q8_0". */
+typedef struct cllm_generate_options {
+    const char *backbone, *prompt, *dtype;
+    size_t tokens;      /* how many to add; an end-of-text token is one like any other */
+    double temperature; /* 0: the likeliest token each time */
+    double top_p;       /* above temperature 0: of the likeliest tokens that make up this share of the probability */
+    uint64_t seed;
+    int threads;        /* 0: all that this process may use */
+    cllm_host host;
+} cllm_generate_options;
+/* What the model goes on with: bytes, maybe cut inside a character, with a NUL after them (caller frees with cllm_text_free). A
+ * token of the tokenizer's own is put before the prompt if it asks for one. */
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_generate(const cllm_generate_options *options, char **text, size_t *length, cllm_error *err);
+
+typedef struct cllm_score_options {
+    const char *backbone, *file, *dtype; /* `file`: a text a line; plain, .gz, .zst, .xz; "-" is standard input */
+    size_t max_lines;                    /* 0: all */
+    int threads;
+    cllm_host host;
+} cllm_score_options;
+/* How likely the model finds the lines: each on its own, nothing put before it, at most 512 tokens, scored from its second token
+ * on; lines of fewer are left out. {"lines", "tokens" (scored), "nll" (nats a token), "perplexity"}: caller frees. */
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_score(const cllm_score_options *options, char **json, cllm_error *err);
+
 /* Zero is the default of each. */
 typedef struct cllm_bench_options {
     const char *backbone; /* NULL: GPT-2-124M's shape and the demo's, with random weights */

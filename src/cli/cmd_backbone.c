@@ -133,20 +133,101 @@ static int init(int argc, char **argv) {
     return 0;
 }
 
+static int generate(int argc, char **argv) {
+    cllm_generate_options options = {.tokens = 32, .top_p = 1, .seed = 1};
+    const option_spec specs[] = {
+        {"prompt", 'p', OPTION_TEXT, &options.prompt, "TEXT", "what to go on from"},
+        {"tokens", 'n', OPTION_COUNT, &options.tokens, "N", "how many to add (32)"},
+        {"temperature", 0, OPTION_NUMBER, &options.temperature, "X", "0: always the likeliest token (default); 1: by their probabilities"},
+        {"top-p", 0, OPTION_NUMBER, &options.top_p, "X", "of the likeliest tokens that make up this share (1)"},
+        {"seed", 0, OPTION_SEED, &options.seed, "N", "of the choice among them (1)"},
+        {"backbone-dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16|q8_0", "of the frozen matrices (f32)"},
+        {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
+        COMMON_OPTIONS,
+    };
+    const usage use = {
+        .synopsis = "backbone generate FILE|DIR --prompt TEXT [options]",
+        .about = "Prints what the language model goes on with: shows that a backbone is what it claims to be.",
+        .examples = "  cllm4rec backbone generate smollm2.gguf --prompt 'The capital of France is' --tokens 8\n",
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    text_list arguments;
+    int code = options_parse(argc, argv, &use, specs, sizeof specs / sizeof specs[0], &arguments);
+    if (code >= 0) return code;
+    options.backbone = arguments.values[0];
+    text_list_free(&arguments);
+    if (options.prompt == NULL)
+        return console_fail_text("backbone generate", cllm_status_exit_code(CLLM_ERR_USAGE), "nothing to go on from: give --prompt TEXT");
+    options.host = console_host();
+    cllm_error err = {0};
+    char *text = NULL;
+    size_t length;
+    if (cllm_backbone_generate(&options, &text, &length, &err) != CLLM_OK) return console_fail("backbone generate", &err);
+    if (COMMON.json) {
+        struct json_object *object = json_object_new_object();
+        json_object_object_add(object, "prompt", json_object_new_string(options.prompt));
+        json_object_object_add(object, "text", json_object_new_string_len(text, (int)length));
+        console_json(json_object_to_json_string(object));
+        json_object_put(object);
+    } else {
+        fwrite(text, 1, length, stdout);
+        putchar('\n');
+    }
+    cllm_text_free(text);
+    return 0;
+}
+
+static int evaluate(int argc, char **argv) {
+    cllm_score_options options = {0};
+    const option_spec specs[] = {
+        {"text", 0, OPTION_TEXT, &options.file, "FILE", "a text a line; plain, .gz, .zst or .xz; - is stdin"},
+        {"lines", 0, OPTION_COUNT, &options.max_lines, "N", "no more than the first N (all)"},
+        {"backbone-dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16|q8_0", "of the frozen matrices (f32)"},
+        {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
+        COMMON_OPTIONS,
+    };
+    const usage use = {
+        .synopsis = "backbone eval FILE|DIR --text FILE [options]",
+        .about = "How likely the language model finds texts: each line on its own, its first 512 tokens, scored from the second on.",
+        .examples = "  cllm4rec backbone eval smollm2.gguf --text reviews.txt.xz --lines 200 --json\n",
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    text_list arguments;
+    int code = options_parse(argc, argv, &use, specs, sizeof specs / sizeof specs[0], &arguments);
+    if (code >= 0) return code;
+    options.backbone = arguments.values[0];
+    text_list_free(&arguments);
+    if (options.file == NULL) return console_fail_text("backbone eval", cllm_status_exit_code(CLLM_ERR_USAGE), "no texts: give --text FILE");
+    options.host = console_host();
+    cllm_error err = {0};
+    char *json = NULL;
+    if (cllm_backbone_score(&options, &json, &err) != CLLM_OK) return console_fail("backbone eval", &err);
+    console_json(json);
+    if (!COMMON.json) print_summary(stdout, options.file, json);
+    cllm_text_free(json);
+    return 0;
+}
+
 static const char HELP[] =
     "Usage: cllm4rec backbone init -o DIR [options]\n"
     "       cllm4rec backbone inspect FILE|DIR\n"
-    "       cllm4rec backbone convert FILE|DIR -o DIR [options]\n\n"
-    "init writes a GPT-2 with random weights, inspect shows what a backbone is, convert writes one as a Hugging Face folder.\n"
-    "cllm4rec backbone init --help, inspect --help and convert --help list the options.\n";
+    "       cllm4rec backbone convert FILE|DIR -o DIR [options]\n"
+    "       cllm4rec backbone generate FILE|DIR --prompt TEXT [options]\n"
+    "       cllm4rec backbone eval FILE|DIR --text FILE [options]\n\n"
+    "init writes a GPT-2 with random weights, inspect shows what a backbone is, convert writes one as a Hugging Face folder,\n"
+    "generate goes on with a text, eval says how likely texts are. Each has a --help of its own.\n";
 
 int cmd_backbone(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "init") == 0) return init(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "inspect") == 0) return inspect(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "convert") == 0) return convert(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "generate") == 0) return generate(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "eval") == 0) return evaluate(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
         fputs(HELP, stdout);
         return 0;
     }
-    return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "give init, inspect or convert; see cllm4rec backbone --help");
+    return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "give init, inspect, convert, generate or eval; see cllm4rec backbone --help");
 }

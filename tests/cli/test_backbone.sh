@@ -4,8 +4,8 @@
 check_help "backbone init" --layers --heads --width --vocab --context --seed --tokenizer
 check_help "backbone inspect" --json
 run backbone --help
-fails 2 "give init, inspect or convert" backbone
-fails 2 "give init, inspect or convert" backbone make
+fails 2 "give init, inspect, convert, generate or eval" backbone
+fails 2 "give init, inspect, convert, generate or eval" backbone make
 
 run backbone init -o small --layers 1 --heads 2 --width 16 --vocab 300 --context 32 --json
 equal layers "$(get layers)" 1

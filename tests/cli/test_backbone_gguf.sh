@@ -3,7 +3,7 @@
 golden=$here/../golden
 
 check_help "backbone convert" --output --dtype --force
-fails 2 "give init, inspect or convert" backbone
+fails 2 "give init, inspect, convert, generate or eval" backbone
 
 run backbone inspect "$golden/gguf_llama.gguf" --json
 equal format "$(get format)" gguf

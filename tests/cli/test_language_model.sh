@@ -1,0 +1,52 @@
+# backbone generate and eval: a random model's text is a function of its seed, likelihoods add up, wrong use is explained.
+. "$(dirname "$0")/../support/cli.sh"
+
+check_help "backbone generate" --prompt --tokens --temperature --top-p --seed --backbone-dtype
+check_help "backbone eval" --text --lines --backbone-dtype
+make_run -q
+model=run/backbone
+run backbone generate $model --prompt 'the lamp' -n 5 -q
+cp stdout greedy
+[ -s greedy ] || die "no text"
+run backbone generate $model --prompt 'the lamp' -n 5 -q -t 1 --seed 7
+cmp -s stdout greedy || die "the likeliest text depends on threads or seed"
+run backbone generate $model --prompt 'the lamp' -n 12 -q --temperature 2 --seed 1
+cp stdout one
+run backbone generate $model --prompt 'the lamp' -n 12 -q --temperature 2 --seed 1
+cmp -s stdout one || die "the same seed writes another text"
+run backbone generate $model --prompt 'the lamp' -n 12 -q --temperature 2 --seed 2
+cmp -s stdout one && die "another seed writes the same text"
+run backbone generate $model --prompt 'the lamp' -n 5 -q --temperature 1 --top-p 1e-9
+cmp -s stdout greedy || die "the likeliest tokens alone are not the greedy text"
+run backbone generate $model --prompt 'the lamp' -n 5 -q --json
+equal text "$(get text)" "$(cat greedy)"
+
+printf 'the lamp by the window\nx\n\nthe garden is good, the river too\n' >texts
+run backbone eval $model --text texts --json
+lines=$(get lines) tokens=$(get tokens) nll=$(get nll)
+awk -v n="$nll" -v p="$(get perplexity)" 'BEGIN { d = log(p) - n; exit !(n > 0 && d < 1e-9 && d > -1e-9) }' || die "the perplexity is not exp(nll)"
+equal "lines of two tokens" "$lines" 2
+# Line by line it is the same.
+total=0 count=0
+for line in 'the lamp by the window' 'the garden is good, the river too'; do
+    printf '%s\n' "$line" >texts1
+    run backbone eval $model --text texts1 --json
+    total=$(awk -v t="$total" -v n="$(get nll)" -v k="$(get tokens)" 'BEGIN { printf "%.12g", t + n * k }')
+    count=$((count + $(get tokens)))
+done
+equal tokens "$count" "$tokens"
+awk -v a="$total" -v b="$nll" -v k="$tokens" 'BEGIN { d = a / k - b; exit !(d < 1e-6 && d > -1e-6) }' || die "lines together and alone differ"
+run backbone eval $model --text texts --lines 1 --json
+equal "the first line" "$(get lines)" 1
+
+fails 2 "give --prompt" backbone generate $model
+fails 2 "prompt is empty" backbone generate $model --prompt ''
+fails 2 "the backbone takes 1024" backbone generate $model --prompt the -n 1024
+fails 2 "temperature -1" backbone generate $model --prompt the --temperature -1
+fails 2 "top-p 0" backbone generate $model --prompt the --temperature 1 --top-p 0
+fails 2 "give f32, bf16 or q8_0" backbone generate $model --prompt the --backbone-dtype q4
+fails 2 "give --text" backbone eval $model
+fails 3 "no-such" backbone eval $model --text no-such
+: >empty
+fails 3 "no line of two tokens" backbone eval $model --text empty
+fails 3 "no-such" backbone generate no-such --prompt the
