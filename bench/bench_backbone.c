@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
         cllm__dtype dtype = bf16 ? CLLM__BF16 : CLLM__F32;
         cllm__backbone *backbone;
         double begin = cllm__now();
-        cllm_status status = cllm__backbone_open(&backbone, folder, (cllm__backbone_options){dtype, true, true, pool}, &g_error);
+        cllm_status status = cllm__backbone_open(&backbone, folder, (cllm__backbone_options){.dtype = dtype, .training = true, .headless = true, .pool = pool}, &g_error);
         if (status != CLLM_OK) cllm__remove_tree(folder);
         must(status);
         double opened = cllm__now() - begin, rate = product_rate(pool, dtype, repeats);

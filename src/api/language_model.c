@@ -26,7 +26,7 @@ static cllm_status open_model(language_model *m, const char *path, const char *d
     CLLM_TRY(cllm__backbone_dtype_parse(dtype_name, CLLM__F32, &dtype, err));
     CLLM_TRY(cllm__pool_create(&m->pool, threads, err));
     CLLM_TRY(cllm__tokenizer_open(&m->tokenizer, path, err));
-    CLLM_TRY(cllm__backbone_open(&m->backbone, path, (cllm__backbone_options){.dtype = dtype, .pool = m->pool}, err));
+    CLLM_TRY(cllm__backbone_open(&m->backbone, path, (cllm__backbone_options){.dtype = dtype, .words = cllm__tokenizer_size(m->tokenizer), .pool = m->pool}, err));
     m->info = cllm__backbone_info_of(m->backbone);
     if (cllm__tokenizer_size(m->tokenizer) <= m->info->vocabulary) return CLLM_OK;
     return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': the tokenizer has %zu pieces, the model embeddings for %zu", path,
@@ -96,7 +96,7 @@ static cllm_status extend(generation *g, size_t first, cllm_error *err) {
     size_t C = g->model.info->width, rows = g->tokens.count - first;
     for (size_t t = 0; t < rows; t++) cllm__backbone_embed(g->model.backbone, g->tokens.ids[first + t], g->x + t * C);
     CLLM_TRY(cllm__decoder_extend(g->decoder, g->x, rows, g->h, err));
-    return cllm__gemm_frozen(g->model.pool, g->logits, g->model.info->vocabulary, g->h, C, 1, cllm__backbone_head(g->model.backbone), NULL,
+    return cllm__gemm_frozen(g->model.pool, g->logits, g->model.info->words, g->h, C, 1, cllm__backbone_head(g->model.backbone), NULL,
                              CLLM__GEMM_PLAIN, err);
 }
 
@@ -114,8 +114,8 @@ static cllm_status prepare_generation(generation *g, const cllm_generate_options
     CLLM_TRY(cllm__decoder_create(&g->decoder, g->model.backbone, *prompt + o->tokens, g->model.pool, err));
     CLLM_TRY(CLLM_NEW(g->x, *prompt * info->width, err));
     CLLM_TRY(CLLM_NEW(g->h, info->width, err));
-    CLLM_TRY(CLLM_NEW(g->logits, info->vocabulary, err));
-    CLLM_TRY(CLLM_NEW(g->order, info->vocabulary, err));
+    CLLM_TRY(CLLM_NEW(g->logits, info->words, err));
+    CLLM_TRY(CLLM_NEW(g->order, info->words, err));
     g->rng = cllm__rng_make(o->seed, CLLM_RNG_PROMPT, 2, 0);
     return CLLM_OK;
 }

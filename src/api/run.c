@@ -153,7 +153,8 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     run->bos_token = (int32_t)bos_token;
     CLLM_TRY_CLEAN(cllm__prompts_begin(&run->prompts, run->bos_token, err));
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
-                                       (cllm__backbone_options){.dtype = run->backbone_dtype, .training = options->training, .headless = options->headless,
+                                       (cllm__backbone_options){.dtype = run->backbone_dtype, .words = cllm__tokenizer_size(run->tokenizer),
+                                                                 .training = options->training, .headless = options->headless,
                                                                  .pool = options->pool}, err));
     CLLM_TRY_CLEAN(check_hash(part, cllm__backbone_info_of(run->backbone)->hash, "backbone", path, err));
 cleanup:

@@ -158,7 +158,7 @@ static void count_flops(const bench *b, const struct cllm__bench_list *list, cll
     bool words = stage == CLLM__STAGE_CONTENT, training = stage != CLLM__STAGE_PROMPT;
     double dense = 2 * weights_of(b->info) * tokens;
     double attention = 4.0 * (double)(b->info->layers * b->info->heads * b->info->head_width) * pairs;
-    double head = 2.0 * (double)b->batch.n_out * (double)(b->info->width * (words ? b->info->vocabulary : b->shapes->n_items));
+    double head = 2.0 * (double)b->batch.n_out * (double)(b->info->width * (words ? b->info->words : b->shapes->n_items));
     time->flops = training ? 2 * dense + 3 * attention + head * (words ? 2 : 3) : dense + attention + head;
     time->exact_flops = cllm__engine_flops(b->engine, &b->batch, b->shapes->n_items, training);
     time->tokens = (size_t)tokens;

@@ -262,6 +262,22 @@ static cllm_status parse_prompts(const char *text, struct json_object **object, 
     return cllm__fail(err, CLLM_ERR_USAGE, "the templates are not a JSON object of texts");
 }
 
+/* The head has the tokenizer's words only, so that comes first; but of two errors the backbone's says more. */
+static cllm_status open_given(training *t, const char *path, cllm_error *err) {
+    cllm__backbone_options options = {.dtype = t->run.backbone_dtype, .training = true, .pool = t->pool};
+    cllm_status status = cllm__tokenizer_open(&t->run.tokenizer, path, err);
+    if (status != CLLM_OK) {
+        const cllm_error first = err != NULL ? *err : (cllm_error){0};
+        options.headless = true;
+        options.training = false;
+        CLLM_TRY(cllm__backbone_open(&t->run.backbone, path, options, err));
+        if (err != NULL) *err = first;
+        return status;
+    }
+    options.words = cllm__tokenizer_size(t->run.tokenizer);
+    return cllm__backbone_open(&t->run.backbone, path, options, err);
+}
+
 /* A tokenizer and a backbone: those that were given, or our own, made in `folder`. */
 static cllm_status open_language_model(training *t, const char *folder, cllm_error *err) {
     const char *given = t->options->backbone;
@@ -273,10 +289,8 @@ static cllm_status open_language_model(training *t, const char *folder, cllm_err
         CLLM_TRY_CLEAN(cllm__default_backbone(made, t->run.dataset, t->run.config.seed, host_of(t), err));
     }
     const char *path = given != NULL ? given : made;
-    CLLM_TRY_CLEAN(cllm__backbone_open(&t->run.backbone, path,
-                                       (cllm__backbone_options){.dtype = t->run.backbone_dtype, .training = true, .pool = t->pool}, err));
+    CLLM_TRY_CLEAN(open_given(t, path, err));
     cllm__log_backbone(host_of(t), &t->run);
-    CLLM_TRY_CLEAN(cllm__tokenizer_open(&t->run.tokenizer, path, err));
     cllm__id_space space = {.vocab_rows = (int32_t)cllm__backbone_info_of(t->run.backbone)->vocabulary,
                             .n_users = (int32_t)cllm__dataset_users(t->run.dataset), .n_items = (int32_t)cllm__dataset_items(t->run.dataset)};
     CLLM_TRY_CLEAN(cllm__id_space_check(&space, t->run.tokenizer, err));

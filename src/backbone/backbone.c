@@ -75,6 +75,7 @@ cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__ba
         .inner = a->inner,
         .mlp_matrices = a->activation == CLLM__SWIGLU ? 3 : 2,
         .vocabulary = a->vocabulary,
+        .words = options.words > 0 && options.words < a->vocabulary ? options.words : a->vocabulary,
         .context = a->context,
         .file_bytes = backbone->checkpoint.file_bytes,
     };

@@ -18,6 +18,7 @@ typedef struct cllm__backbone cllm__backbone;
 typedef struct cllm__backbone_options {
     cllm__dtype dtype; /* of frozen weights in products */
     bool training;     /* also pack what the backward pass needs */
+    size_t words;      /* the tokenizer's pieces, where there are more embeddings than that: the head has these only; 0: all */
     bool headless;     /* leave out the vocabulary head: recommending needs none, and it is the largest matrix */
     cllm__pool *pool;  /* for packing; may be NULL */
 } cllm__backbone_options;
@@ -27,6 +28,7 @@ typedef struct cllm__backbone_info {
     size_t layers, heads, kv_heads, head_width, width, inner;
     size_t mlp_matrices; /* 2, or 3 with a gate */
     size_t vocabulary; /* rows of the word embedding: user and item ids begin here */
+    size_t words;      /* columns of the vocabulary head */
     size_t context;    /* longest sequence */
     uint64_t parameters; /* a tied head counts once */
     uint64_t hash;       /* of the weight files' bytes and of what the configuration says: names the frozen weights */
@@ -47,7 +49,7 @@ uint64_t cllm__backbone_memory_hash(const cllm__backbone *backbone);
 
 /* The embedding of a vocabulary token, width values; 0 ≤ token < vocabulary. */
 void cllm__backbone_embed(const cllm__backbone *backbone, int32_t token, cllm__real *row);
-/* The vocabulary head for h·W: [width × vocabulary], NULL if headless; its transpose for the gradient, NULL unless training. */
+/* The vocabulary head for h·W: [width × words], NULL if headless; its transpose for the gradient, NULL unless training. */
 const cllm__weight *cllm__backbone_head(const cllm__backbone *backbone);
 const cllm__weight *cllm__backbone_head_transposed(const cllm__backbone *backbone);
 

@@ -149,6 +149,11 @@ cleanup:
     return status;
 }
 
+void cllm__checkpoint_rest(const cllm__checkpoint *checkpoint) {
+    for (size_t i = 0; i < checkpoint->n_files; i++) cllm__safetensors_rest(checkpoint->files[i]);
+    if (checkpoint->gguf != NULL) cllm__gguf_rest(cllm__gguf_model_file(checkpoint->gguf));
+}
+
 void cllm__checkpoint_close(cllm__checkpoint *checkpoint) {
     cllm__config_free(&checkpoint->config);
     for (size_t i = 0; i < checkpoint->n_files; i++) cllm__safetensors_close(checkpoint->files[i]);

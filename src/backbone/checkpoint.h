@@ -24,6 +24,8 @@ typedef struct cllm__checkpoint {
 /* Opens a Hugging Face folder, or a GGUF file, which is known by its first bytes. Free with _close, which accepts an all-zero checkpoint. */
 CLLM_CHECK cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err);
 void cllm__checkpoint_close(cllm__checkpoint *checkpoint);
+/* Gives back the memory of what was read so far, between two large tensors. */
+void cllm__checkpoint_rest(const cllm__checkpoint *checkpoint);
 
 bool cllm__checkpoint_has(const cllm__checkpoint *checkpoint, const char *name);
 /* The floating-point tensor of that name, [rows × columns] or a vector for rows = 0, with finite values. What *out points to

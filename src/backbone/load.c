@@ -96,20 +96,25 @@ cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cl
     const cllm__backbone_options *options = &loader->options;
     CLLM_TRY(cllm__weight_pack(&linear->weight, values, in, out, transposed, options->dtype, options->pool, err));
     loader->backbone->info.resident_bytes += cllm__weight_bytes(linear->weight);
-    if (!options->training) return CLLM_OK;
+    if (!options->training) {
+        cllm__checkpoint_rest(&loader->backbone->checkpoint);
+        return CLLM_OK;
+    }
     if (options->dtype == CLLM__Q8_0) CLLM_TRY(cllm__weight_turn(&linear->transposed, linear->weight, err));
     else CLLM_TRY(cllm__weight_pack(&linear->transposed, values, out, in, !transposed, options->dtype, options->pool, err));
     loader->backbone->info.resident_bytes += cllm__weight_bytes(linear->transposed);
+    cllm__checkpoint_rest(&loader->backbone->checkpoint);
     return CLLM_OK;
 }
 
-/* Packs a tensor of [in × out], or [out × in] if `transposed`; straight from the mapped file where its numbers are ours. */
+/* Packs a tensor of [in × out], or [out × in] if `transposed`, of which it may have more rows; straight from the mapped file where
+ * its numbers are ours. */
 static cllm_status pack_stored(cllm__loader *loader, cllm__linear *linear, const cllm__stored *stored, size_t in, size_t out,
                                bool transposed, cllm_error *err) {
     const cllm__real *values = cllm__stored_direct(stored);
     if (values == NULL) {
         cllm__real *scratch = NULL;
-        CLLM_TRY(cllm__load_scratch(loader, in * out, &scratch, err));
+        CLLM_TRY(cllm__load_scratch(loader, cllm__stored_count(stored), &scratch, err));
         cllm__stored_read(stored, scratch);
         values = scratch;
     }
@@ -144,7 +149,7 @@ cllm_status cllm__load_head(cllm__loader *loader, cllm_error *err, const char *n
         CLLM_TRY(cllm__checkpoint_tensor(&backbone->checkpoint, name, a->vocabulary, a->width, &copy, err));
     }
     if (loader->options.headless) return CLLM_OK;
-    return pack_stored(loader, &backbone->head, &stored, a->width, a->vocabulary, true, err);
+    return pack_stored(loader, &backbone->head, &stored, a->width, backbone->info.words, true, err);
 }
 
 void cllm__linear_free(cllm__linear *linear) {

@@ -188,6 +188,10 @@ cllm_status cllm__map_open(cllm__map *map, const char *path, cllm_error *err) {
     return status;
 }
 
+void cllm__map_rest(const cllm__map *map) {
+    if (map->data != NULL) madvise((void *)(uintptr_t)map->data, map->size, MADV_DONTNEED);
+}
+
 void cllm__map_close(cllm__map *map) {
     if (map->data != NULL) munmap((void *)(uintptr_t)map->data, map->size);
     *map = (cllm__map){0};

@@ -48,6 +48,8 @@ typedef struct cllm__map {
     size_t size;
 } cllm__map;
 CLLM_CHECK cllm_status cllm__map_open(cllm__map *map, const char *path, cllm_error *err);
+/* Gives back the memory of what was read; it is read from the file again when it is needed. */
+void cllm__map_rest(const cllm__map *map);
 void cllm__map_close(cllm__map *map);
 
 /* pread() of exactly `size` bytes at `offset`. */

@@ -526,6 +526,10 @@ cllm_status cllm__gguf_open(cllm__gguf **out, const char *path, cllm_error *err)
     return status;
 }
 
+void cllm__gguf_rest(const cllm__gguf *file) {
+    for (size_t i = 0; i < file->n_parts; i++) cllm__map_rest(&file->parts[i].map);
+}
+
 void cllm__gguf_close(cllm__gguf *file) {
     if (file == NULL) return;
     for (size_t i = 0; i < file->n_parts; i++) {

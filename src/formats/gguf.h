@@ -70,6 +70,8 @@ bool cllm__gguf_is(const char *path);
  * not dequantised (named with its tensor), CLLM_ERR_USAGE for a later file of several, CLLM_ERR_NOT_FOUND for a missing
  * one. */
 CLLM_CHECK cllm_status cllm__gguf_open(cllm__gguf **out, const char *path, cllm_error *err);
+/* Gives back the memory of what was read so far; everything stays readable. */
+void cllm__gguf_rest(const cllm__gguf *file);
 void cllm__gguf_close(cllm__gguf *file); /* accepts NULL */
 
 unsigned cllm__gguf_version(const cllm__gguf *file);

@@ -339,6 +339,10 @@ cllm_status cllm__safetensors_open(cllm__safetensors **out, const char *path, cl
     return CLLM_OK;
 }
 
+void cllm__safetensors_rest(const cllm__safetensors *file) {
+    cllm__map_rest(&file->map);
+}
+
 void cllm__safetensors_close(cllm__safetensors *file) {
     if (file == NULL) return;
     json_object_put(file->header);

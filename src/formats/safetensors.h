@@ -53,6 +53,8 @@ bool cllm__tensor_aligned(const cllm__tensor *tensor);
 typedef struct cllm__safetensors cllm__safetensors;
 
 CLLM_CHECK cllm_status cllm__safetensors_open(cllm__safetensors **out, const char *path, cllm_error *err);
+/* Gives back the memory of what was read so far; everything stays readable. */
+void cllm__safetensors_rest(const cllm__safetensors *file);
 void cllm__safetensors_close(cllm__safetensors *file); /* accepts NULL; ends the life of all its tensors */
 const char *cllm__safetensors_path(const cllm__safetensors *file);
 

@@ -350,7 +350,7 @@ double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, 
     }
     double body = cllm__backbone_flops(info, (cllm__ragged){batch->sequences, batch->start}, batch->n_out);
     double attention = 4 * ((double)info->layers - 1 + out / rows) * (double)(info->heads * info->head_width) * pairs;
-    double head_once = 2 * out * (double)info->width * (double)(words ? info->vocabulary : n_items);
+    double head_once = 2 * out * (double)info->width * (double)(words ? info->words : n_items);
     /* Backward to the inputs: the weights once more and attention twice more; the tied item head has its own gradient. */
     return gradient ? 2 * body + attention + head_once * (words ? 2 : 3) : body + head_once;
 }

@@ -411,8 +411,42 @@ static void test_heads(void **state) {
     }
 }
 
+/* Embeddings that stand for no piece have no part in the head; the others' logits are what they were. */
+static void test_fewer_words(void **state) {
+    (void)state;
+    enum { WORDS = 23 };
+    for (int dtype = CLLM__F32; dtype <= CLLM__Q8_0; dtype++) {
+        model m;
+        spec shape = {.layers = 1, .heads = 2, .width = 16, .inner = 24, .vocabulary = 30, .context = 8, .prefix = "", .seed = 4,
+                      .type = "llama", .kv_heads = 1, .head_width = 8};
+        model_llama(&m, shape);
+        model_write(&m, "scratch_words");
+        model_free(&m);
+        cllm__backbone *all, *some;
+        cllm__backbone_options options = {.dtype = (cllm__dtype)dtype, .training = true};
+        MUST(cllm__backbone_open(&all, "scratch_words", options, &test_error));
+        options.words = WORDS;
+        MUST(cllm__backbone_open(&some, "scratch_words", options, &test_error));
+        assert_int_equal(cllm__backbone_info_of(all)->words, 30);
+        assert_int_equal(cllm__backbone_info_of(some)->words, WORDS);
+        assert_int_equal(cllm__backbone_info_of(some)->vocabulary, 30);
+        assert_int_equal(cllm__weight_columns(cllm__backbone_head(some)), WORDS);
+        assert_int_equal(cllm__weight_rows(cllm__backbone_head_transposed(some)), WORDS);
+        cllm__real h[16], wanted[30], got[WORDS];
+        for (int i = 0; i < 16; i++) h[i] = (cllm__real)(i % 5 - 2);
+        MUST(cllm__gemm_frozen(NULL, wanted, 30, h, 16, 1, cllm__backbone_head(all), NULL, CLLM__GEMM_PLAIN, &test_error));
+        MUST(cllm__gemm_frozen(NULL, got, WORDS, h, 16, 1, cllm__backbone_head(some), NULL, CLLM__GEMM_PLAIN, &test_error));
+        assert_memory_equal(wanted, got, sizeof got);
+        assert_true(cllm__backbone_info_of(all)->hash == cllm__backbone_info_of(some)->hash);
+        cllm__backbone_close(all);
+        cllm__backbone_close(some);
+    }
+    cllm__remove_tree("scratch_words");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fewer_words),
         cmocka_unit_test(test_every_tensor), cmocka_unit_test(test_config_values), cmocka_unit_test(test_files),
         cmocka_unit_test(test_index),        cmocka_unit_test(test_info),          cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_heads),
