@@ -96,13 +96,11 @@ cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cl
     const cllm__backbone_options *options = &loader->options;
     CLLM_TRY(cllm__weight_pack(&linear->weight, values, in, out, transposed, options->dtype, options->pool, err));
     loader->backbone->info.resident_bytes += cllm__weight_bytes(linear->weight);
-    if (!options->training) {
-        cllm__checkpoint_rest(&loader->backbone->checkpoint);
-        return CLLM_OK;
+    if (options->training) {
+        if (options->dtype == CLLM__Q8_0) CLLM_TRY(cllm__weight_turn(&linear->transposed, linear->weight, err));
+        else CLLM_TRY(cllm__weight_pack(&linear->transposed, values, out, in, !transposed, options->dtype, options->pool, err));
+        loader->backbone->info.resident_bytes += cllm__weight_bytes(linear->transposed);
     }
-    if (options->dtype == CLLM__Q8_0) CLLM_TRY(cllm__weight_turn(&linear->transposed, linear->weight, err));
-    else CLLM_TRY(cllm__weight_pack(&linear->transposed, values, out, in, !transposed, options->dtype, options->pool, err));
-    loader->backbone->info.resident_bytes += cllm__weight_bytes(linear->transposed);
     cllm__checkpoint_rest(&loader->backbone->checkpoint);
     return CLLM_OK;
 }
