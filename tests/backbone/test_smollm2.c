@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 
 #include "golden.h"
+
+#include "backbone/decoder.h"
 #include "text/tokenizer.h"
 
 static const char MODEL[] = "smollm2/smollm2.gguf";
@@ -145,8 +147,30 @@ static void test_paris(void **state) {
     cllm__tokenizer_close(tokenizer);
 }
 
+/* One token at a time with kept keys and values, against all at once. */
+static void test_decoder(void **state) {
+    (void)state;
+    vectors v = open_vectors();
+    cllm__backbone *backbone = open_model(CLLM__F32, false);
+    size_t C = cllm__backbone_info_of(backbone)->width, rows = v.rows < 24 ? v.rows : 24;
+    cllm__real *h, *logits, *x = numbers(C), *one = numbers(C);
+    compute(backbone, v.g.ids, rows, &h, &logits);
+    cllm__decoder *decoder;
+    MUST(cllm__decoder_create(&decoder, backbone, rows, NULL, &test_error));
+    for (size_t t = 0; t < rows; t++) {
+        cllm__backbone_embed(backbone, v.g.ids[t], x);
+        MUST(cllm__decoder_extend(decoder, x, 1, one, &test_error));
+        assert_memory_equal(one, h + t * C, C * sizeof *one);
+    }
+    cllm__decoder_free(decoder);
+    void *blocks[] = {h, logits, x, one};
+    for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
+    cllm__backbone_close(backbone);
+    close_vectors(&v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shape), cmocka_unit_test(test_f32),
-                                       cmocka_unit_test(test_bf16), cmocka_unit_test(test_paris)};
+                                       cmocka_unit_test(test_bf16), cmocka_unit_test(test_paris), cmocka_unit_test(test_decoder)};
     return cmocka_run_group_tests(tests, fetch, NULL);
 }
