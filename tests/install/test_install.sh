@@ -61,7 +61,7 @@ foreach(kind cllm4rec static)
   target_link_libraries(with_\${kind} cllm4rec::\${kind})
 endforeach()
 EOF
-cmake -S package -B package/build -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" >package.log 2>&1 && cmake --build package/build >>package.log 2>&1 ||
+cmake -G Ninja -S package -B package/build -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" >package.log 2>&1 && cmake --build package/build >>package.log 2>&1 ||
     { cat package.log; die "find_package(cllm4rec)"; }
 for kind in cllm4rec static; do
     "package/build/with_$kind" run u01 | cmp -s - expected || die "the CMake package's $kind differs"
