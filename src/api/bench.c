@@ -1,7 +1,5 @@
 /* What this machine can do, and what the main steps make of it. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include <json-c/json.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/run.h"
@@ -26,14 +24,8 @@ typedef struct measuring {
 
 /* A backbone of this shape with random weights. The folder is removed at once: what is mapped stays readable. */
 static cllm_status open_random(cllm__backbone **backbone, cllm__gpt2_shape shape, cllm__dtype dtype, cllm__pool *pool, cllm_error *err) {
-    const char *base = getenv("TMPDIR");
-    char *folder = cllm__path_join(base != NULL && base[0] != '\0' ? base : "/tmp", "cllm4rec-bench-XXXXXX");
-    if (folder == NULL) return cllm__fail_nomem(err);
-    if (mkdtemp(folder) == NULL) {
-        cllm_status status = cllm__fail_errno(err, "cannot make the folder '%s' (TMPDIR chooses another place)", folder);
-        cllm__free(folder);
-        return status;
-    }
+    char *folder;
+    CLLM_TRY(cllm__temporary_folder(&folder, err));
     char *path = cllm__path_join(folder, "backbone");
     cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__gpt2_init(path, shape, 1, err);
     if (status == CLLM_OK) {
@@ -97,9 +89,8 @@ static cllm_status parse_dtypes(const char *name, unsigned *dtypes, cllm_error *
 }
 
 static cllm_status check_step(const char *step, cllm_error *err) {
-    static const char *const STEPS[] = {"collab", "content", "ragged", "rec", "users", "one"};
-    for (size_t i = 0; i < CLLM_LEN(STEPS); i++)
-        if (step == NULL || strcmp(step, STEPS[i]) == 0) return CLLM_OK;
+    for (size_t i = 0; i < CLLM__BENCH_STEPS; i++)
+        if (step == NULL || strcmp(step, cllm__bench_step_names[i]) == 0) return CLLM_OK;
     return cllm__fail(err, CLLM_ERR_USAGE, "step '%s': give collab, content, ragged, rec, users or one", step);
 }
 

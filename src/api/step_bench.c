@@ -294,17 +294,17 @@ static void tear_down(bench *b) {
     cllm__free(b->ids);
 }
 
+const char *const cllm__bench_step_names[CLLM__BENCH_STEPS] = {"collab", "content", "ragged", "rec", "users", "one"};
+
 cllm_status cllm__bench_steps(cllm__step_time times[CLLM__BENCH_STEPS], const cllm__backbone *backbone, cllm__dtype dtype,
                               cllm__pool *pool, const cllm__bench_shapes *shapes, const char *only, const cllm__bench_peaks *peaks,
                               int repeats, const cllm_host *host, cllm_error *err) {
     const struct {
-        const char *name;
         cllm__stage stage;
         const struct cllm__bench_list *list;
     } steps[CLLM__BENCH_STEPS] = {
-        {"collab", CLLM__STAGE_COLLAB, &shapes->collab},   {"content", CLLM__STAGE_CONTENT, &shapes->content},
-        {"ragged", CLLM__STAGE_CONTENT, &shapes->ragged},  {"rec", CLLM__STAGE_REC, &shapes->rec},
-        {"users", CLLM__STAGE_PROMPT, &shapes->users},     {"one", CLLM__STAGE_PROMPT, &shapes->one},
+        {CLLM__STAGE_COLLAB, &shapes->collab}, {CLLM__STAGE_CONTENT, &shapes->content}, {CLLM__STAGE_CONTENT, &shapes->ragged},
+        {CLLM__STAGE_REC, &shapes->rec},       {CLLM__STAGE_PROMPT, &shapes->users},    {CLLM__STAGE_PROMPT, &shapes->one},
     };
     cllm__step_time found[CLLM__BENCH_STEPS] = {0};
     bench b = {.shapes = shapes, .info = cllm__backbone_info_of(backbone), .pool = pool};
@@ -313,12 +313,13 @@ cllm_status cllm__bench_steps(cllm__step_time times[CLLM__BENCH_STEPS], const cl
     cllm__meter meter = cllm__meter_begin(host, "bench", "steps", CLLM__BENCH_STEPS);
     CLLM_TRY_CLEAN(set_up(&b, backbone, dtype, err));
     for (size_t i = 0; i < CLLM__BENCH_STEPS; i++) {
-        found[i] = (cllm__step_time){.name = steps[i].name, .dtype = dtype};
-        if (only != NULL && strcmp(only, steps[i].name) != 0) continue;
+        const char *name = cllm__bench_step_names[i];
+        found[i] = (cllm__step_time){.name = name, .dtype = dtype};
+        if (only != NULL && strcmp(only, name) != 0) continue;
         /* A single prompt is soon done, and the more easily disturbed. */
         int times_run = steps[i].list->count == 1 ? 10 * repeats : repeats;
         CLLM_TRY_CLEAN(time_step(&b, &found[i], steps[i].stage, steps[i].list, peaks, times_run, host, err));
-        cllm__meter_update(&meter, (double)(i + 1), steps[i].name);
+        cllm__meter_update(&meter, (double)(i + 1), name);
     }
     cllm__meter_end(&meter, CLLM__BENCH_STEPS, NULL);
     for (size_t i = 0; i < CLLM__BENCH_STEPS; i++) times[i] = found[i];

@@ -31,7 +31,7 @@ typedef struct cllm__bench_peaks {
 } cllm__bench_peaks;
 
 typedef struct cllm__step_time {
-    const char *name; /* "collab", "content", "ragged", "rec", "users", "one" */
+    const char *name; /* of cllm__bench_step_names */
     cllm__dtype dtype;
     double seconds, best; /* of the repetition whose share is the median, and of the fastest */
     cllm__bench_peaks peaks; /* around that repetition */
@@ -46,6 +46,8 @@ typedef struct cllm__step_time {
     size_t allocations;       /* made by our own code in the timed repetitions: 0 */
 } cllm__step_time;
 enum { CLLM__BENCH_STEPS = 6 };
+/* Their names, in their order. */
+extern const char *const cllm__bench_step_names[CLLM__BENCH_STEPS];
 
 /* `backbone` was opened for training with `dtype`. Each step runs `repeats` times (≥ 1; fewer where it is slow) after one run to
  * warm up. `only`: the one step to run, NULL for all; the others come back without times. `peaks`: those of floors; NULL: the

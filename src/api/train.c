@@ -2,8 +2,7 @@
  * Training from the outside: options in, run folder out. Puts data, backbone, trainer and evaluation together; the trainer
  * itself knows neither files nor metrics.
  */
-#define _XOPEN_SOURCE 700 /* realpath, mkdtemp */
-#include <errno.h>
+#define _XOPEN_SOURCE 700 /* realpath */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,22 +339,6 @@ static cllm_status begin(training *t, const char *folder, bool *finished, struct
     return make_manifest(t, err);
 }
 
-/* A folder for a dry run's backbone, which is removed afterwards. */
-static cllm_status temporary_folder(char **path, cllm_error *err) {
-    const char *base = getenv("TMPDIR");
-    char *pattern = cllm__path_join(base != NULL && base[0] != '\0' ? base : "/tmp", "cllm4rec-XXXXXX");
-    if (pattern == NULL) return cllm__fail_nomem(err);
-    int refused = cllm__io_ask(CLLM_IO_MKDIR, pattern);
-    if (refused != 0) errno = refused;
-    if (refused != 0 || mkdtemp(pattern) == NULL) {
-        cllm_status status = cllm__fail_errno(err, "cannot make the folder '%s' (TMPDIR names another place)", pattern);
-        cllm__free(pattern);
-        return status;
-    }
-    *path = pattern;
-    return CLLM_OK;
-}
-
 static const char *manifest_text(const training *t, const char *name) {
     struct json_object *value = NULL;
     json_object_object_get_ex(t->run.manifest, name, &value);
@@ -476,7 +459,7 @@ static cllm_status train_new(training *t, bool *finished, struct json_object **j
     const cllm_train_options *o = t->options;
     if (o->dataset == NULL || (o->output == NULL && !o->dry_run)) return cllm__fail(err, CLLM_ERR_USAGE, "give a data set and an output folder (-o)");
     char *folder;
-    if (o->dry_run) CLLM_TRY(temporary_folder(&folder, err));
+    if (o->dry_run) CLLM_TRY(cllm__temporary_folder(&folder, err));
     else CLLM_TRY(cllm__folder_begin(o->output, o->force, &folder, err));
     cllm_status status = begin(t, folder, finished, json, err);
     if (status == CLLM_OK && !*finished) status = cllm__run_write_manifest(folder, t->run.manifest, err);

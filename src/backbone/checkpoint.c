@@ -202,10 +202,6 @@ size_t cllm__checkpoint_count(const cllm__checkpoint *checkpoint) {
     return count;
 }
 
-static bool is_float(cllm__st_dtype dtype) {
-    return dtype == CLLM_ST_F64 || dtype == CLLM_ST_F32 || dtype == CLLM_ST_F16 || dtype == CLLM_ST_BF16;
-}
-
 static cllm_status list_plain(const cllm__checkpoint *checkpoint, size_t index, cllm__listed *out, cllm_error *err) {
     size_t file = 0;
     while (index >= cllm__safetensors_count(checkpoint->files[file])) index -= cllm__safetensors_count(checkpoint->files[file++]);
@@ -216,7 +212,7 @@ static cllm_status list_plain(const cllm__checkpoint *checkpoint, size_t index, 
         return cllm__fail(err, CLLM_ERR_DATA, "%s: the name of tensor '%.60s…' is too long", cllm__safetensors_path(checkpoint->files[file]),
                           t->name);
     strcpy(listed.name, t->name);
-    if (is_float(t->dtype)) CLLM_TRY(cllm__stored_check_finite(&listed.stored, err));
+    if (cllm__st_dtype_is_float(t->dtype)) CLLM_TRY(cllm__stored_check_finite(&listed.stored, err));
     *out = listed;
     return CLLM_OK;
 }

@@ -115,21 +115,16 @@ static void free_conversion(conversion *c) {
     cllm__free(c->listed);
 }
 
-static bool is_float(const cllm__stored *s) {
-    if (s->plain == NULL) return true;
-    cllm__st_dtype dtype = s->plain->dtype;
-    return dtype == CLLM_ST_F64 || dtype == CLLM_ST_F32 || dtype == CLLM_ST_F16 || dtype == CLLM_ST_BF16;
-}
-
 /* The values of one tensor into a new block. */
 static cllm_status convert_values(const cllm__listed *listed, cllm__dtype dtype, cllm__tensor *out, cllm_error *err) {
     size_t count = cllm__stored_count(&listed->stored);
     cllm__tensor t = {
         .name = listed->name, .dtype = dtype == CLLM__BF16 ? CLLM_ST_BF16 : CLLM_ST_F32, .rank = listed->rank};
     memcpy(t.shape, listed->shape, sizeof t.shape);
-    if (!is_float(&listed->stored)) { /* masks and the like stay as they are */
-        t.dtype = listed->stored.plain->dtype;
-        t.bytes = listed->stored.plain->bytes;
+    const cllm__tensor *plain = listed->stored.plain;
+    if (plain != NULL && !cllm__st_dtype_is_float(plain->dtype)) { /* masks and the like stay as they are */
+        t.dtype = plain->dtype;
+        t.bytes = plain->bytes;
         void *copy = cllm__alloc(t.bytes, 1);
         if (copy == NULL) return cllm__fail_nomem(err);
         if (t.bytes > 0) memcpy(copy, listed->stored.plain->data, t.bytes);

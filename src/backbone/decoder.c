@@ -20,14 +20,6 @@ struct cllm__decoder {
     cllm__real *mean, *rstd;
 };
 
-static size_t attention_width(const cllm__architecture *a) {
-    return a->heads * a->head_width;
-}
-
-static size_t qkv_width(const cllm__architecture *a) {
-    return (a->heads + 2 * a->kv_heads) * a->head_width;
-}
-
 static cllm_status new_numbers(cllm__real **out, size_t rows, size_t width, cllm_error *err) {
     *out = cllm__alloc(rows * width, sizeof **out);
     return *out != NULL ? CLLM_OK : cllm__fail_nomem(err);
@@ -38,10 +30,10 @@ static cllm_status set_up(cllm__decoder *d, cllm_error *err) {
     const size_t whole[] = {0, d->capacity};
     CLLM_TRY(cllm__rotary_prepare(&d->rotary, a, whole, 1, err));
     CLLM_TRY(CLLM_NEW(d->qkv, a->layers, err));
-    for (size_t i = 0; i < a->layers; i++) CLLM_TRY(new_numbers(&d->qkv[i], d->capacity, qkv_width(a), err));
+    for (size_t i = 0; i < a->layers; i++) CLLM_TRY(new_numbers(&d->qkv[i], d->capacity, cllm__qkv_width(a), err));
     CLLM_TRY(new_numbers(&d->stream, d->capacity, a->width, err));
     CLLM_TRY(new_numbers(&d->normed, d->capacity, a->width, err));
-    CLLM_TRY(new_numbers(&d->attended, d->capacity, attention_width(a), err));
+    CLLM_TRY(new_numbers(&d->attended, d->capacity, cllm__attention_width(a), err));
     CLLM_TRY(new_numbers(&d->up, d->capacity, a->inner, err));
     if (a->activation == CLLM__SWIGLU) {
         CLLM_TRY(new_numbers(&d->gate, d->capacity, a->inner, err));
@@ -85,14 +77,12 @@ static cllm_status linear(cllm__decoder *d, cllm__real *y, size_t ld_y, const cl
 }
 
 static void norm(cllm__decoder *d, cllm__real *y, const cllm__real *x, const cllm__norm *layer, size_t rows) {
-    const cllm__architecture *a = &d->backbone->architecture;
-    if (a->norm == CLLM__LAYER_NORM) cllm__layernorm(d->pool, y, d->mean, d->rstd, x, layer->gain, layer->bias, a->norm_epsilon, rows, a->width);
-    else cllm__rmsnorm(d->pool, y, d->rstd, x, layer->gain, a->norm_epsilon, rows, a->width);
+    cllm__norm_forward(d->pool, &d->backbone->architecture, layer, y, d->mean, d->rstd, x, rows);
 }
 
 static cllm_status attend(cllm__decoder *d, const cllm__layer *layer, cllm__real *qkv, size_t rows, cllm_error *err) {
     const cllm__architecture *a = &d->backbone->architecture;
-    size_t A = attention_width(a), Q = qkv_width(a), C = a->width, first = d->length;
+    size_t A = cllm__attention_width(a), Q = cllm__qkv_width(a), C = a->width, first = d->length;
     const size_t fresh[] = {0, rows}, whole[] = {0, first + rows};
     cllm__real *to = qkv + first * Q;
     norm(d, d->normed, d->stream, &layer->norm1, rows);

@@ -34,9 +34,21 @@ typedef struct cllm__architecture {
     double *rotary;        /* [rotary_width / 2] angles per position; freed with cllm__free */
 } cllm__architecture;
 
+/* A and A + 2K: values of a row of queries, and of queries, keys and values. */
+static inline size_t cllm__attention_width(const cllm__architecture *a) {
+    return a->heads * a->head_width;
+}
+
+static inline size_t cllm__qkv_width(const cllm__architecture *a) {
+    return (a->heads + 2 * a->kv_heads) * a->head_width;
+}
+
 typedef struct cllm__norm {
     cllm__real *gain, *bias; /* [width]; no bias in RMSNorm */
 } cllm__norm;
+/* y = norm(x) of `rows` rows, by the architecture's kind (pass.c); mean (unused by RMSNorm) and rstd [rows] as in kernels/ops.h. */
+void cllm__norm_forward(cllm__pool *pool, const cllm__architecture *architecture, const cllm__norm *norm, cllm__real *y,
+                        cllm__real *mean, cllm__real *rstd, const cllm__real *x, size_t rows);
 
 /* y = x·W + bias */
 typedef struct cllm__linear {

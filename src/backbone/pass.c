@@ -69,16 +69,12 @@ static cllm__real *take_real(planner *plan, size_t count) {
     return take(plan, count, sizeof(cllm__real));
 }
 
-static size_t qkv_width(const cllm__architecture *a) {
-    return (a->heads + 2 * a->kv_heads) * a->head_width;
-}
-
 static void plan_kept_layer(planner *plan, activations *l, const cllm__architecture *a, size_t T, size_t R) {
-    size_t A = a->heads * a->head_width;
+    size_t A = cllm__attention_width(a);
     bool means = a->norm == CLLM__LAYER_NORM, gated = a->activation == CLLM__SWIGLU;
     l->mean1 = means ? take_real(plan, T) : NULL;
     l->rstd1 = take_real(plan, T);
-    l->qkv = take_real(plan, T * qkv_width(a));
+    l->qkv = take_real(plan, T * cllm__qkv_width(a));
     l->attended = take_real(plan, T * A);
     l->lse = take_real(plan, T * a->heads);
     l->middle = take_real(plan, R * a->width);
@@ -101,13 +97,13 @@ static void plan_kept(planner *plan, cllm__pass *pass, const cllm__architecture 
     }
     pass->final = stream;
     /* Gradients: of the MLP's inside, then of attention's output and q, k, v. */
-    size_t mlp = a->inner * (a->activation == CLLM__SWIGLU ? 3 : 1), attention = a->heads * a->head_width + qkv_width(a);
+    size_t mlp = a->inner * (a->activation == CLLM__SWIGLU ? 3 : 1), attention = cllm__attention_width(a) + cllm__qkv_width(a);
     pass->big = take_real(plan, T * (mlp > attention ? mlp : attention));
 }
 
 /* One residual stream, updated in place; the MLP reuses the attention's memory. */
 static void plan_shared(planner *plan, cllm__pass *pass, const cllm__architecture *a) {
-    size_t T = pass->rows, n = pass->n_out, Q = qkv_width(a), A = a->heads * a->head_width;
+    size_t T = pass->rows, n = pass->n_out, Q = cllm__qkv_width(a), A = cllm__attention_width(a);
     bool means = a->norm == CLLM__LAYER_NORM, gated = a->activation == CLLM__SWIGLU;
     size_t attention = Q + A, mlp = a->inner * (gated ? 3 : 1);
     cllm__real *stream = take_real(plan, T * a->width), *big = take_real(plan, T * (attention > mlp ? attention : mlp));
@@ -135,7 +131,7 @@ static void plan_all(planner *plan, cllm__pass *pass) {
     pass->normed = take_real(plan, T * a->width);
     pass->rows_c = take_real(plan, n * a->width);
     pass->rows_c2 = take_real(plan, n * a->width);
-    pass->rows_a = take_real(plan, n * a->heads * a->head_width);
+    pass->rows_a = take_real(plan, n * cllm__attention_width(a));
     pass->final_mean = take_real(plan, n);
     pass->final_rstd = take_real(plan, n);
     if (pass->options.keep) plan_kept(plan, pass, a);
@@ -187,14 +183,16 @@ static cllm_status linear_backward(cllm__pass *pass, cllm__real *dx, size_t ld_d
     return cllm__gemm_frozen(pass->pool, dx, ld_dx, dy, ld_dy, m, layer->transposed, NULL, flags, err);
 }
 
+void cllm__norm_forward(cllm__pool *pool, const cllm__architecture *a, const cllm__norm *norm, cllm__real *y, cllm__real *mean,
+                        cllm__real *rstd, const cllm__real *x, size_t rows) {
+    if (rows == 0) return;
+    if (a->norm == CLLM__LAYER_NORM) cllm__layernorm(pool, y, mean, rstd, x, norm->gain, norm->bias, a->norm_epsilon, rows, a->width);
+    else cllm__rmsnorm(pool, y, rstd, x, norm->gain, a->norm_epsilon, rows, a->width);
+}
+
 static void norm(cllm__pass *pass, cllm__real *y, cllm__real *mean, cllm__real *rstd, const cllm__real *x, const cllm__norm *layer,
                  size_t m) {
-    const cllm__architecture *a = &pass->backbone->architecture;
-    if (m == 0) return;
-    if (a->norm == CLLM__LAYER_NORM)
-        cllm__layernorm(pass->pool, y, mean, rstd, x, layer->gain, layer->bias, a->norm_epsilon, m, a->width);
-    else
-        cllm__rmsnorm(pass->pool, y, rstd, x, layer->gain, a->norm_epsilon, m, a->width);
+    cllm__norm_forward(pass->pool, &pass->backbone->architecture, layer, y, mean, rstd, x, m);
 }
 
 /* dx += */
@@ -278,7 +276,7 @@ static cllm__attention_shape attention_shape(const cllm__architecture *a, const 
 /* The queries of the rows that were asked for; the attention looks at others behind query_first, so they must be numbers. */
 static cllm_status last_queries(cllm__pass *pass, const activations *l, const cllm__layer *layer, cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
-    size_t A = a->heads * a->head_width, Q = qkv_width(a), n = pass->n_out;
+    size_t A = cllm__attention_width(a), Q = cllm__qkv_width(a), n = pass->n_out;
     gather(pass->rows_c, pass->normed, a->width, pass->out_rows, n, a->width);
     CLLM_TRY(linear(pass, pass->rows_a, A, pass->rows_c, a->width, n, &layer->query, CLLM__GEMM_PLAIN, err));
     for (size_t t = 0; t < pass->rows; t++) memset(l->qkv + t * Q, 0, A * sizeof *l->qkv);
@@ -289,7 +287,7 @@ static cllm_status last_queries(cllm__pass *pass, const activations *l, const cl
 static cllm_status attention_forward(cllm__pass *pass, const activations *l, const cllm__layer *layer, size_t index,
                                      cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
-    size_t A = a->heads * a->head_width, Q = qkv_width(a), T = pass->rows, C = a->width, n = pass->n_out;
+    size_t A = cllm__attention_width(a), Q = cllm__qkv_width(a), T = pass->rows, C = a->width, n = pass->n_out;
     bool last = index + 1 == a->layers;
     norm(pass, pass->normed, l->mean1, l->rstd1, l->in, &layer->norm1, T);
     CLLM_TRY(linear(pass, l->qkv + A, Q, pass->normed, C, T, &layer->key_value, CLLM__GEMM_PLAIN, err));
@@ -421,7 +419,7 @@ static cllm_status attention_backward(cllm__pass *pass, const activations *l, co
                                       const cllm__real *d, cllm__real *dx, cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
     bool last = index + 1 == a->layers;
-    size_t A = a->heads * a->head_width, Q = qkv_width(a), T = pass->rows, C = a->width, n = pass->n_out;
+    size_t A = cllm__attention_width(a), Q = cllm__qkv_width(a), T = pass->rows, C = a->width, n = pass->n_out;
     cllm__real *dattended = pass->big, *dqkv = dattended + T * A;
     if (last) {
         const cllm__real *dy = branch_gradient(pass, d, n, pass->out_rows, index, SITE_ATTENTION);

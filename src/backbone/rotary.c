@@ -40,7 +40,7 @@ static void rotary_task(void *context, size_t s, int worker) {
     (void)worker;
     const rotary_job *job = context;
     const cllm__architecture *a = job->a;
-    size_t d = a->head_width, half = a->rotary_width / 2, heads = a->heads + a->kv_heads, ld = (a->heads + 2 * a->kv_heads) * d;
+    size_t d = a->head_width, half = a->rotary_width / 2, heads = a->heads + a->kv_heads, ld = cllm__qkv_width(a);
     for (size_t t = job->start[s]; t < job->start[s + 1]; t++) {
         const cllm__real *cosine = job->rotary->table + (t - job->start[s]) * 2 * half, *sine = cosine + half;
         for (size_t head = 0; head < heads; head++) {

@@ -83,6 +83,21 @@ void cllm__remove_tree(const char *path) {
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+cllm_status cllm__temporary_folder(char **path, cllm_error *err) {
+    const char *base = getenv("TMPDIR");
+    char *pattern = cllm__path_join(base != NULL && base[0] != '\0' ? base : "/tmp", "cllm4rec-XXXXXX");
+    if (pattern == NULL) return cllm__fail_nomem(err);
+    int refused = cllm__io_ask(CLLM_IO_MKDIR, pattern);
+    if (refused != 0) errno = refused;
+    if (refused != 0 || mkdtemp(pattern) == NULL) {
+        cllm_status status = cllm__fail_errno(err, "cannot make the folder '%s' (TMPDIR names another place)", pattern);
+        cllm__free(pattern);
+        return status;
+    }
+    *path = pattern;
+    return CLLM_OK;
+}
+
 /* fsync of the folder that holds `path`, so that a rename in it is on the disk. Without allocation: what was renamed is there, and
  * a want of memory must not say otherwise. */
 static cllm_status sync_parent(const char *path, cllm_error *err) {

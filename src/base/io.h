@@ -36,6 +36,8 @@ bool cllm__path_is_folder(const char *path);
 CLLM_CHECK cllm_status cllm__make_folders(const char *path, cllm_error *err);
 /* Removes a folder and what is in it; a missing one is fine. */
 void cllm__remove_tree(const char *path);
+/* Makes an empty folder under TMPDIR, /tmp without it; the caller removes it and frees *path. */
+CLLM_CHECK cllm_status cllm__temporary_folder(char **path, cllm_error *err);
 
 /* ---- Reading ---- */
 /* The whole file, with a NUL after it that `size` does not count. The caller frees with cllm__free. A file of more than

@@ -388,16 +388,16 @@ static bool same_shape(const cllm__tensor *t, size_t rank, const uint64_t *shape
     return true;
 }
 
-static bool is_float(cllm__st_dtype dtype) {
+bool cllm__st_dtype_is_float(cllm__st_dtype dtype) {
     return dtype == CLLM_ST_F64 || dtype == CLLM_ST_F32 || dtype == CLLM_ST_F16 || dtype == CLLM_ST_BF16;
 }
 
-/* `dtype` NULL: any that is_float. */
+/* `dtype` NULL: any floating-point type. */
 static cllm_status require(const cllm__safetensors *file, const char *name, const cllm__st_dtype *dtype, size_t rank,
                            const uint64_t *shape, const cllm__tensor **tensor, cllm_error *err) {
     const cllm__tensor *t = cllm__safetensors_find(file, name);
     if (t == NULL) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no tensor '%s'", file->path, name);
-    bool fits = dtype == NULL ? is_float(t->dtype) : t->dtype == *dtype;
+    bool fits = dtype == NULL ? cllm__st_dtype_is_float(t->dtype) : t->dtype == *dtype;
     if (!fits || !same_shape(t, rank, shape)) {
         char have[200], want[200];
         return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': tensor '%s' is %s %s, but %s %s is expected", file->path, name,

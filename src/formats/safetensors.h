@@ -44,6 +44,8 @@ typedef struct cllm__tensor {
 const char *cllm__st_dtype_name(cllm__st_dtype dtype);
 /* Bytes of one element. */
 size_t cllm__st_dtype_size(cllm__st_dtype dtype);
+/* F64, F32, F16, BF16. */
+bool cllm__st_dtype_is_float(cllm__st_dtype dtype);
 /* Elements: the product of the shape. (Of a tensor from a file it cannot overflow.) */
 size_t cllm__tensor_count(const cllm__tensor *tensor);
 /* Whether `data` may be read through a pointer to its elements; otherwise go through memcpy or a conversion below. */

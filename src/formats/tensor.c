@@ -8,8 +8,7 @@
 enum { BLOCK = 1024 };
 
 static cllm_status check_float(const cllm__tensor *t, cllm_error *err) {
-    if (t->dtype == CLLM_ST_F64 || t->dtype == CLLM_ST_F32 || t->dtype == CLLM_ST_F16 || t->dtype == CLLM_ST_BF16)
-        return CLLM_OK;
+    if (cllm__st_dtype_is_float(t->dtype)) return CLLM_OK;
     return cllm__fail(err, CLLM_ERR_MISMATCH, "tensor '%s' is %s, but F32, F16, BF16 or F64 is expected", t->name,
                       cllm__st_dtype_name(t->dtype));
 }
