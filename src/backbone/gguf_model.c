@@ -283,6 +283,12 @@ static void add_size(struct json_object *object, const char *key, size_t value) 
     add(object, key, json_object_new_int64((int64_t)value));
 }
 
+static void add_class(struct json_object *config, const char *name) {
+    struct json_object *classes = json_object_new_array();
+    json_object_array_add(classes, json_object_new_string(name));
+    add(config, "architectures", classes);
+}
+
 /* The shortest decimal number that gives the same single, as a double: 1e-5, not 9.99999974737875164e-06, where the file
  * has a rounded 1e-5. */
 static double as_written(double number) {
@@ -405,11 +411,7 @@ static cllm_status add_llama(const cllm__gguf_model *m, struct json_object *conf
     /* Only Qwen2 has biases of query, key and value alone, only Mistral and Qwen2 have a window. */
     bool qwen2 = !m->architecture->adjacent || (attention && !projection), mistral = !qwen2 && window > 0;
     add(config, "model_type", json_object_new_string(qwen2 ? "qwen2" : mistral ? "mistral" : "llama"));
-    struct json_object *classes = json_object_new_array();
-    json_object_array_add(classes, json_object_new_string(qwen2     ? "Qwen2ForCausalLM"
-                                                          : mistral ? "MistralForCausalLM"
-                                                                    : "LlamaForCausalLM"));
-    add(config, "architectures", classes);
+    add_class(config, qwen2 ? "Qwen2ForCausalLM" : mistral ? "MistralForCausalLM" : "LlamaForCausalLM");
     add_size(config, "num_hidden_layers", m->layers);
     add_size(config, "hidden_size", m->width);
     add_size(config, "intermediate_size", m->inner);
@@ -436,9 +438,7 @@ static cllm_status add_gpt2(const cllm__gguf_model *m, struct json_object *confi
                           "is not supported",
                           path_of(m), m->heads, m->kv_heads, m->head_width, m->width);
     add(config, "model_type", json_object_new_string("gpt2"));
-    struct json_object *classes = json_object_new_array();
-    json_object_array_add(classes, json_object_new_string("GPT2LMHeadModel"));
-    add(config, "architectures", classes);
+    add_class(config, "GPT2LMHeadModel");
     add_size(config, "n_layer", m->layers);
     add_size(config, "n_embd", m->width);
     add_size(config, "n_inner", m->inner);

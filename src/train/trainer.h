@@ -115,7 +115,8 @@ typedef struct cllm__plan {
 /* probe_seconds: for each kind of step. */
 CLLM_CHECK cllm_status cllm__trainer_plan(cllm__trainer *trainer, double probe_seconds, cllm__plan *plan, cllm_error *err);
 /* Shortens the configuration's schedule so that it takes at most `seconds` by the plan: fewer documents in each content epoch,
- * and fewer epochs, all stages alike, where the rest alone takes more than half of the time. CLLM_ERR_USAGE if even the shortest takes longer (the message says how long). */
+ * and fewer epochs, all stages alike, where the rest alone takes more than half of the time. CLLM_ERR_USAGE if even the shortest
+ * takes longer (the message says how long). */
 CLLM_CHECK cllm_status cllm__plan_fit(const cllm__plan *plan, double seconds, cllm__train_config *config, cllm_error *err);
 
 #endif
