@@ -77,6 +77,7 @@ cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__ba
         .vocabulary = a->vocabulary,
         .words = options.words > 0 && options.words < a->vocabulary ? options.words : a->vocabulary,
         .context = a->context,
+        .dtype = options.dtype,
         .file_bytes = backbone->checkpoint.file_bytes,
     };
     CLLM_TRY_CLEAN(CLLM_NEW(backbone->layers, a->layers, err));

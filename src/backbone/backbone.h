@@ -31,6 +31,7 @@ typedef struct cllm__backbone_info {
     size_t words;      /* columns of the vocabulary head */
     size_t context;    /* longest sequence */
     uint64_t parameters; /* a tied head counts once */
+    cllm__dtype dtype;   /* as it was opened */
     uint64_t hash;       /* of the weight files' bytes and of what the configuration says: names the frozen weights */
     uint64_t file_bytes; /* of the weight files */
     uint64_t resident_bytes; /* of the weights held in memory; the word embeddings stay in the mapped file */
@@ -69,6 +70,7 @@ typedef struct cllm__forward_options {
     double dropout; /* in [0, 1), of three sites: the embeddings, and what attention and MLP add to the residual stream.
                      * Attention probabilities have no dropout here. Masks are a function of (key, layer, site, row). */
     uint64_t key;   /* of the dropout masks: a function of seed, stage, epoch and batch */
+    size_t layers;  /* only the first so many layers, with the final norm behind them; 0: all */
 } cllm__forward_options;
 
 /* x [rows × width]: input embeddings without positions. h [n_out × width] receives the last hidden states (after the final

@@ -40,6 +40,7 @@ struct cllm__pass {
     /* The batch of the last forward pass. */
     bool kept;
     cllm__forward_options options;
+    size_t depth; /* layers that are computed */
     size_t sequences, rows, n_out;
     size_t *start, *query_first, *out_rows;
     cllm__real *final, *final_mean, *final_rstd; /* [n_out × C], [n_out] before the final norm */
@@ -88,11 +89,11 @@ static void plan_kept_layer(planner *plan, activations *l, const cllm__architect
 static void plan_kept(planner *plan, cllm__pass *pass, const cllm__architecture *a) {
     size_t T = pass->rows, n = pass->n_out;
     cllm__real *stream = take_real(plan, T * a->width), *activated = take_real(plan, T * a->inner);
-    for (size_t i = 0; i < a->layers; i++) {
+    for (size_t i = 0; i < pass->depth; i++) {
         activations *l = &pass->layers[i];
         l->in = stream;
         l->activated = activated;
-        plan_kept_layer(plan, l, a, T, i + 1 < a->layers ? T : n);
+        plan_kept_layer(plan, l, a, T, i + 1 < pass->depth ? T : n);
         stream = l->out;
     }
     pass->final = stream;
@@ -110,8 +111,8 @@ static void plan_shared(planner *plan, cllm__pass *pass, const cllm__architectur
     cllm__real *mean = means ? take_real(plan, T) : NULL, *rstd = take_real(plan, T);
     pass->final = take_real(plan, n * a->width);
     pass->big = NULL;
-    for (size_t i = 0; i < a->layers && plan->arena != NULL; i++) {
-        bool last = i + 1 == a->layers;
+    for (size_t i = 0; i < pass->depth && plan->arena != NULL; i++) {
+        bool last = i + 1 == pass->depth;
         cllm__real *tail = last ? pass->final : stream;
         pass->layers[i] = (activations){.in = stream, .mean1 = mean, .rstd1 = rstd, .qkv = big, .attended = big + T * Q,
                                         .middle = tail, .mean2 = mean, .rstd2 = rstd, .up = big, .activated = big, .out = tail};
@@ -288,7 +289,7 @@ static cllm_status attention_forward(cllm__pass *pass, const activations *l, con
                                      cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
     size_t A = cllm__attention_width(a), Q = cllm__qkv_width(a), T = pass->rows, C = a->width, n = pass->n_out;
-    bool last = index + 1 == a->layers;
+    bool last = index + 1 == pass->depth;
     norm(pass, pass->normed, l->mean1, l->rstd1, l->in, &layer->norm1, T);
     CLLM_TRY(linear(pass, l->qkv + A, Q, pass->normed, C, T, &layer->key_value, CLLM__GEMM_PLAIN, err));
     if (last) CLLM_TRY(last_queries(pass, l, layer, err));
@@ -305,7 +306,7 @@ static cllm_status attention_forward(cllm__pass *pass, const activations *l, con
 
 static cllm_status mlp_forward(cllm__pass *pass, const activations *l, const cllm__layer *layer, size_t index, cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
-    bool last = index + 1 == a->layers;
+    bool last = index + 1 == pass->depth;
     size_t R = last ? pass->n_out : pass->rows, C = a->width, I = a->inner;
     norm(pass, pass->normed, l->mean2, l->rstd2, l->middle, &layer->norm2, R);
     CLLM_TRY(linear(pass, l->up, I, pass->normed, C, R, &layer->up, CLLM__GEMM_PLAIN, err));
@@ -336,6 +337,8 @@ static cllm_status check_batch(const cllm__pass *pass, cllm__ragged ragged, cons
                               ragged.start[ragged.sequences]);
     if (!(options->dropout >= 0 && options->dropout < 1))
         return cllm__fail(err, CLLM_ERR_USAGE, "dropout %g is not in [0, 1)", options->dropout);
+    if (options->layers > a->layers)
+        return cllm__fail(err, CLLM_ERR_USAGE, "layer %zu is asked for; the backbone has %zu", options->layers, a->layers);
     if (options->keep && pass->backbone->layers[0].query.transposed == NULL)
         return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was not opened for training, so there is nothing to keep for");
     return CLLM_OK;
@@ -370,6 +373,7 @@ cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm
     CLLM_TRY(check_batch(pass, ragged, out_rows, n_out, &options, err));
     pass->kept = false;
     pass->options = options;
+    pass->depth = options.layers > 0 ? options.layers : backbone->architecture.layers;
     pass->sequences = ragged.sequences;
     pass->rows = ragged.start[ragged.sequences];
     pass->n_out = n_out;
@@ -378,7 +382,7 @@ cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm
     CLLM_TRY(cllm__rotary_prepare(&pass->rotary, &backbone->architecture, pass->start, pass->sequences, err));
     if (n_out > 0) {
         embed(pass, x);
-        for (size_t i = 0; i < backbone->architecture.layers; i++) {
+        for (size_t i = 0; i < pass->depth; i++) {
             CLLM_TRY(attention_forward(pass, &pass->layers[i], &backbone->layers[i], i, err));
             CLLM_TRY(mlp_forward(pass, &pass->layers[i], &backbone->layers[i], i, err));
         }
@@ -394,7 +398,7 @@ cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm
 static cllm_status mlp_backward(cllm__pass *pass, const activations *l, const cllm__layer *layer, size_t index, cllm__real *d,
                                 cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
-    bool last = index + 1 == a->layers;
+    bool last = index + 1 == pass->depth;
     size_t R = last ? pass->n_out : pass->rows, C = a->width, I = a->inner;
     const cllm__real *dy = branch_gradient(pass, d, R, last ? pass->out_rows : NULL, index, SITE_MLP);
     cllm__real *dup = pass->big;
@@ -418,7 +422,7 @@ static cllm_status mlp_backward(cllm__pass *pass, const activations *l, const cl
 static cllm_status attention_backward(cllm__pass *pass, const activations *l, const cllm__layer *layer, size_t index,
                                       const cllm__real *d, cllm__real *dx, cllm_error *err) {
     const cllm__architecture *a = &pass->backbone->architecture;
-    bool last = index + 1 == a->layers;
+    bool last = index + 1 == pass->depth;
     size_t A = cllm__attention_width(a), Q = cllm__qkv_width(a), T = pass->rows, C = a->width, n = pass->n_out;
     cllm__real *dattended = pass->big, *dqkv = dattended + T * A;
     if (last) {
@@ -458,7 +462,7 @@ cllm_status cllm__pass_backward(cllm__pass *pass, const cllm__real *dh, cllm__re
     cllm__real *d = pass->rows_c; /* of the last layer's few rows; dx itself from there on */
     memset(d, 0, pass->n_out * C * sizeof *d);
     norm_backward(pass, d, dh, pass->final, pass->final_mean, pass->final_rstd, &backbone->final_norm, pass->n_out);
-    for (size_t i = backbone->architecture.layers; i-- > 0; d = dx) {
+    for (size_t i = pass->depth; i-- > 0; d = dx) {
         CLLM_TRY(mlp_backward(pass, &pass->layers[i], &backbone->layers[i], i, d, err));
         CLLM_TRY(attention_backward(pass, &pass->layers[i], &backbone->layers[i], i, d, dx, err));
     }
