@@ -172,7 +172,11 @@ typedef struct cllm_evaluate_options {
     const char *run;                /* a run folder; NULL: baselines alone, on `dataset` */
     const char *dataset;            /* NULL: the one that the run was trained on */
     const char *split;              /* NULL or "test", or "valid" */
-    const char *baselines;          /* NULL: "popularity,itemknn,ease"; also "random", "textknn", "ease_text"; or "none" */
+    const char *baselines;          /* NULL: "popularity,itemknn,textknn,ease,ease_text", those on texts if there are texts; "all": also
+                                     * "als,bpr"; or "none", or a list, which may hold "random" too. What a NULL or "all" asks for
+                                     * and memory does not allow is left out with a warning; what a list asks for is an error */
+    const char *const *baseline_settings; /* "als.factors=64": a baseline that is named is not tuned (docs/EVALUATION.md) */
+    size_t n_baseline_settings;
     const char *profile;            /* NULL or "paper", or "recbole": which recall goes by the plain name */
     const size_t *ks;               /* cut-offs; NULL: 5, 10, 20, 40, 100 */
     size_t n_ks;
@@ -262,18 +266,22 @@ CLLM_API CLLM_CHECK cllm_status cllm_export(const cllm_model *model, const char 
 
 /* ---- Text, backbones, measurement ------------------------------------------------------------------------------ */
 
-/* A BPE vocabulary: a folder with vocab.json and merges.txt, or tokenizer.json, or a GGUF file. Immutable. */
+/* A BPE vocabulary: a folder with vocab.json and merges.txt, or tokenizer.json, or a GGUF file; or a backbone, which has one of these.
+ * Immutable. */
 typedef struct cllm_tokenizer cllm_tokenizer;
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_open(cllm_tokenizer **tokenizer, const char *path, cllm_error *err);
 CLLM_API void cllm_tokenizer_close(cllm_tokenizer *tokenizer);
 /* Number of pieces; ids of text are below it. */
 CLLM_API size_t cllm_tokenizer_size(const cllm_tokenizer *tokenizer);
+/* Where the ids of users begin: rows of the word embeddings of the backbone whose folder or GGUF file it is, which may be more than
+ * pieces; the number of pieces where there is only a tokenizer. */
+CLLM_API size_t cllm_tokenizer_rows(const cllm_tokenizer *tokenizer);
 /* The token that stands before a sequence: with "auto" (or NULL) if the tokenizer's files want one, with "on" in any case, with
  * "off" none. *id = -1 for none. Nothing else adds it. */
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_bos(const cllm_tokenizer *tokenizer, const char *bos, int32_t *id, cllm_error *err);
 /* *ids (caller frees with cllm_ids_free) receives the ids of `text`. With `as_template`, user_<i> and item_<j> with i < n_users,
- * j < n_items become tokens above the vocabulary (users first); otherwise they are text. n_items = SIZE_MAX: as many as ids of 31
- * bits have room for. */
+ * j < n_items become tokens from cllm_tokenizer_rows() on (users first); otherwise they are text. n_items = SIZE_MAX: as many
+ * as ids of 31 bits have room for. */
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_encode(const cllm_tokenizer *tokenizer, const char *text, size_t length, bool as_template,
                                                       size_t n_users, size_t n_items, int32_t **ids, size_t *count, cllm_error *err);
 CLLM_API CLLM_CHECK cllm_status cllm_tokenizer_decode(const cllm_tokenizer *tokenizer, const int32_t *ids, size_t count, char **text,

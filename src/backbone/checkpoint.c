@@ -149,6 +149,38 @@ cleanup:
     return status;
 }
 
+static cllm_status rows_of_gguf(const char *path, size_t *rows, cllm_error *err) {
+    cllm__gguf *file;
+    CLLM_TRY(cllm__gguf_open(&file, path, err));
+    const cllm__gguf_tensor *words = cllm__gguf_find_tensor(file, "token_embd.weight");
+    size_t found = words != NULL && words->rank == 2 ? (size_t)words->shape[0] : 0;
+    cllm__gguf_close(file);
+    if (found > INT32_MAX) return cllm__fail(err, CLLM_ERR_DATA, "%s: token_embd.weight has %zu rows", path, found);
+    *rows = found;
+    return CLLM_OK;
+}
+
+cllm_status cllm__checkpoint_rows(const char *path, size_t *rows, cllm_error *err) {
+    cllm__checkpoint checkpoint = {0};
+    char *config = NULL;
+    const size_t none = 0;
+    size_t found = 0;
+    if (!cllm__path_is_folder(path)) {
+        *rows = 0;
+        return cllm__gguf_is(path) ? rows_of_gguf(path, rows, err) : CLLM_OK;
+    }
+    CLLM_TRY(find_file(path, "config.json", &config, err));
+    cllm_status status = CLLM_OK;
+    if (config != NULL) {
+        status = read_config(&checkpoint, path, err);
+        if (status == CLLM_OK) status = cllm__config_size(checkpoint.config, "vocab_size", 1, INT32_MAX, &none, &found, err);
+    }
+    cllm__free(config);
+    cllm__checkpoint_close(&checkpoint);
+    if (status == CLLM_OK) *rows = found;
+    return status;
+}
+
 void cllm__checkpoint_rest(const cllm__checkpoint *checkpoint) {
     for (size_t i = 0; i < checkpoint->n_files; i++) cllm__safetensors_rest(checkpoint->files[i]);
     if (checkpoint->gguf != NULL) cllm__gguf_rest(cllm__gguf_model_file(checkpoint->gguf));

@@ -24,6 +24,9 @@ typedef struct cllm__checkpoint {
 /* Opens a Hugging Face folder, or a GGUF file, which is known by its first bytes. Free with _close, which accepts an all-zero checkpoint. */
 CLLM_CHECK cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err);
 void cllm__checkpoint_close(cllm__checkpoint *checkpoint);
+/* The rows of the word embeddings of the model at `path`, from its configuration or its list of tensors alone, for who has no use
+ * for the weights; 0 where there is only a tokenizer. */
+CLLM_CHECK cllm_status cllm__checkpoint_rows(const char *path, size_t *rows, cllm_error *err);
 /* Gives back the memory of what was read so far, between two large tensors. */
 void cllm__checkpoint_rest(const cllm__checkpoint *checkpoint);
 

@@ -24,10 +24,10 @@ static size_t sequence_length(const unsigned char *text, size_t left) {
 
 /* A token as text: what cannot be shown as \xNN, a user or item token by its name. The caller frees. */
 static char *piece_text(const tokenizing *t, int32_t id) {
-    size_t size = cllm_tokenizer_size(t->tokenizer), length = 0;
+    size_t rows = cllm_tokenizer_rows(t->tokenizer), length = 0;
     char *bytes = NULL, *shown = NULL;
-    if ((size_t)id >= size) {
-        size_t number = (size_t)id - size;
+    if ((size_t)id >= rows) {
+        size_t number = (size_t)id - rows;
         bool user = number < t->n_users;
         shown = malloc(32);
         if (shown != NULL) snprintf(shown, 32, "<%s_%zu>", user ? "user" : "item", user ? number : number - t->n_users);
@@ -151,7 +151,8 @@ int cmd_tokenize(int argc, char **argv) {
         .synopsis = "tokenize B (--text TEXT | --template TEXT --n-users N | --file FILE [--template --n-users N]) [options]",
         .about = "Shows the token ids that a backbone's tokenizer gives to a text. B is a folder with vocab.json and\n"
                  "merges.txt or tokenizer.json, or a GGUF file.\n"
-                 "User u has the id V + u, item v the id V + n-users + v, where V counts the tokenizer's pieces.",
+                 "User u has the id V + u, item v the id V + n-users + v, where V counts the rows of the backbone's word\n"
+                 "embeddings, or the tokenizer's pieces where B is a tokenizer alone.",
         .examples = "  cllm4rec tokenize gpt2 --n-users 10 --template 'Hello, user_1! Have you seen item_2?'\n"
                     "  cllm4rec tokenize runs/beauty/tokenizer --file lines.txt > ids.txt\n",
         .min_arguments = 1,

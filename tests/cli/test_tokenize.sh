@@ -29,6 +29,19 @@ run tokenize $own --n-users 5 --text 'user_4'
 run tokenize $own --n-users 5 --template 'user_4' --pieces
 equal "name of a user token" "$(cut -f 2 stdout)" '<user_4>'
 
+# A backbone may have more rows than its tokenizer has pieces: users and items begin above the rows.
+cp -r run/tokenizer padded
+printf '{"model_type": "gpt2", "vocab_size": %d}' $((size + 7)) >padded/config.json
+run tokenize padded --n-users 5 --template 'user_4'
+equal "a user above the rows" "$(cat stdout)" "$((user + 7))"
+run tokenize padded --n-users 5 --template 'user_4 item_2' --pieces
+equal "names above the rows" "$(cut -f 2 stdout | sed '1p;$!d' | tr '\n' ' ')" '<user_4> <item_2> '
+printf '{"vocab_size": %d}' $((size - 1)) >padded/config.json
+fails 4 "pieces" tokenize padded --n-users 5 --template 'user_4'
+run tokenize padded --text 'the lamp'
+printf '{"vocab_size": -1}' >padded/config.json
+fails 3 "padded/config.json" tokenize padded --text a
+
 # A line of ids for each line of a file, from a file and from stdin; the last line may lack its newline.
 printf 'the lamp\n\nby the window' >lines
 run tokenize $own --file lines
