@@ -189,17 +189,23 @@ static cllm_status open_gguf(cllm__tokenizer **out, const char *path, cllm_error
 
 cllm_status cllm__tokenizer_open(cllm__tokenizer **out, const char *path, cllm_error *err) {
     if (!cllm__path_is_folder(path)) return cllm__gguf_is(path) ? open_gguf(out, path, err) : open_json(out, path, err);
+    cllm__tokenizer *t = NULL;
     char *json = cllm__path_join(path, "tokenizer.json"), *vocab = cllm__path_join(path, "vocab.json"),
          *merges = cllm__path_join(path, "merges.txt");
     cllm_status status = CLLM_OK;
     if (json == NULL || vocab == NULL || merges == NULL) CLLM_TRY_CLEAN(cllm__fail_nomem(err));
-    if (cllm__path_exists(json)) CLLM_TRY_CLEAN(open_json(out, json, err));
-    else if (cllm__path_exists(vocab) || cllm__path_exists(merges)) CLLM_TRY_CLEAN(open_vocab(out, vocab, merges, err));
+    bool whole = cllm__path_exists(json);
+    if (whole) CLLM_TRY_CLEAN(open_json(&t, json, err));
+    else if (cllm__path_exists(vocab) || cllm__path_exists(merges)) CLLM_TRY_CLEAN(open_vocab(&t, vocab, merges, err));
     else {
         CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_NOT_FOUND,
                                   "'%s' holds no tokenizer: neither tokenizer.json nor vocab.json with merges.txt", path));
     }
+    CLLM_TRY_CLEAN(cllm__tokenizer_read_config(t, path, !whole, err));
+    t->gpt2 = is_gpt2(&t->parts);
+    *out = t;
 cleanup:
+    if (status != CLLM_OK) cllm__tokenizer_close(t);
     cllm__free(json);
     cllm__free(vocab);
     cllm__free(merges);

@@ -58,6 +58,11 @@ CLLM_CHECK cllm_status cllm__tokenizer_parts_gpt2(cllm__tokenizer_parts *parts, 
 /* Takes the parts over, also on failure; *parts is zeroed. */
 CLLM_CHECK cllm_status cllm__tokenizer_make(cllm__tokenizer **out, cllm__tokenizer_parts *parts, cllm_error *err);
 
+/* Takes `bos_token` of the folder's tokenizer_config.json, if there is one, as the token that begins a sequence, unless it is known.
+ * Whether it is added is for `add_bos_token` to say only where the file `decides`: with vocab.json and merges.txt. A tokenizer.json
+ * says so by its post_processor, and then add_bos_token counts for nothing, as in transformers (5). */
+CLLM_CHECK cllm_status cllm__tokenizer_read_config(cllm__tokenizer *tokenizer, const char *folder, bool decides, cllm_error *err);
+
 /* `text` as the splitter must see it: well-formed UTF-8 of the same length, in which every byte that is not part of a
  * well-formed sequence is U+0001, a character that is neither letter, digit nor space. *subject is `text` itself if it is
  * well-formed, else *buffer, which grows. */
