@@ -87,6 +87,29 @@ def gguf_model():
     return gguf(values, tensors, data)
 
 
+def array(kind, code, members):
+    return struct.pack("<IQ", kind, len(members)) + (b"".join(map(text, members)) if kind == 8 else struct.pack(f"<{len(members)}{code}", *members))
+
+
+def gguf_tokenizer(model, tokens, types=None, merges=None, scores=None, **more):
+    """The metadata of a tokenizer; `more`: numbers below tokenizer.ggml, or texts; None leaves a key out."""
+    values = [key("general.architecture", 8, text("llama"))]
+    parts = {"model": (8, text(model)), "tokens": (9, array(8, "", tokens)), "token_type": types and (9, array(5, "i", types)),
+             "merges": merges and (9, array(8, "", merges)), "scores": scores and (9, array(6, "f", scores))}
+    for name, value in more.items():
+        parts[name] = (8, text(value)) if isinstance(value, str) else (7, bytes([value])) if isinstance(value, bool) else (4, struct.pack("<I", value))
+    values += [key("tokenizer.ggml." + name, *value) for name, value in parts.items() if value is not None]
+    return gguf(values, [])
+
+
+BYTES = ["a", "e", "i", "t", "s", "o", "m", "\u0120", "'", "1", "2", "\u010a", "\u00c3", "\u00a9"]  # bytes as GPT-2 writes them
+MERGES = ["\u0120 t", "e s", "\u0120t es", "i t", "\u00c3 \u00a9"]
+PIECES = BYTES + [m.replace(" ", "") for m in MERGES]
+PIECES_TYPES = [1] * len(PIECES)
+SPM = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in (0x0a, 0xc3, 0xa9, 0xff)] + ["\u2581", "t", "e", "s", "\u2581t", "es", "\u2581test", "\u00e9", "<|x|>", "pad"]
+SPM_TYPES = [2, 3, 3, 6, 6, 6, 6] + [1] * 8 + [4, 5]
+SPM_SCORES = [0.0] * 7 + [-8.0, -7.0, -6.0, -6.0, -1.0, -1.0, -2.5, -9.0, 0.0, 0.0]
+
 LINES = "user\titem\tstars\nann\tkettle\t5\nbob\tlamp, \"old\"\t4\r\n\nann\tlamp\t3"
 zstd = lambda data: subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
 plain = LINES.encode()
@@ -125,3 +148,15 @@ seeds("gguf", model=gguf_model(),
                   bytes(68) + bytes(60) + bytes(144) + bytes(48) + bytes(210), align=64),
       split=gguf([key("split.no", 2, struct.pack("<H", 1)), key("split.count", 2, struct.pack("<H", 2))], []),
       overlap=gguf([], [("a", [16], 0, 0), ("b", [8], 0, 32)], bytes(64)), big=b"GGUF" + struct.pack(">IQQ", 3, 0, 0))
+seeds("tokenizer_gguf",
+      smollm=gguf_tokenizer("gpt2", PIECES, PIECES_TYPES, MERGES, pre="smollm", bos_token_id=1, add_bos_token=False),
+      qwen2=gguf_tokenizer("gpt2", PIECES + ["<|x|>", "[PAD0]"], PIECES_TYPES + [4, 5], MERGES, pre="qwen2", add_space_prefix=True),
+      llama3=gguf_tokenizer("gpt2", PIECES + ["item", "<|x|>"], PIECES_TYPES + [1, 3], MERGES, pre="llama-bpe", bos_token_id=len(PIECES) + 1),
+      spm=gguf_tokenizer("llama", SPM, SPM_TYPES, None, SPM_SCORES, bos_token_id=1, unknown_token_id=0),
+      spm_plain=gguf_tokenizer("llama", SPM, SPM_TYPES, None, SPM_SCORES, bos_token_id=2, add_bos_token=False, add_space_prefix=False),
+      old=gguf_tokenizer("gpt2", PIECES, None, MERGES, pre="gpt-2"),
+      twice=gguf_tokenizer("gpt2", ["a", "b", "a"], None, ["a b"], pre="gpt-2"),
+      no_piece=gguf_tokenizer("gpt2", ["a", "b"], None, ["a b"], pre="gpt-2"), no_space=gguf_tokenizer("gpt2", ["a", "b", "ab"], None, ["ab"], pre="gpt-2"),
+      short_types=gguf_tokenizer("gpt2", PIECES, [1, 1], MERGES, pre="gpt-2"), short_scores=gguf_tokenizer("llama", SPM, SPM_TYPES, None, [0.0]),
+      nan=gguf_tokenizer("llama", SPM, SPM_TYPES, None, SPM_SCORES[:-1] + [float("nan")]), unused=gguf_tokenizer("llama", ["a", "b"], [5, 5], None, [0.0, 1.0]),
+      bos_outside=gguf_tokenizer("llama", SPM, SPM_TYPES, None, SPM_SCORES, bos_token_id=99), wpm=gguf_tokenizer("bert", ["a"]))
