@@ -71,7 +71,7 @@ static void add_size(struct json_object *object, const char *name, uint64_t valu
 
 cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err) {
     cllm__backbone *backbone;
-    CLLM_TRY(cllm__backbone_open(&backbone, path, (cllm__backbone_options){.dtype = CLLM__F32}, err));
+    CLLM_TRY(cllm__backbone_open(&backbone, path, (cllm__backbone_options){.dtype = CLLM__F32, .look = true}, err));
     const cllm__backbone_info info = *cllm__backbone_info_of(backbone);
     cllm__tokenizer *tokenizer;
     cllm_status status = open_tokenizer_beside(&tokenizer, path, err);

@@ -20,6 +20,8 @@ typedef struct cllm__backbone_options {
     bool training;     /* also pack what the backward pass needs */
     size_t words;      /* the tokenizer's pieces, where there are more embeddings than that: the head has these only; 0: all */
     bool headless;     /* leave out the vocabulary head: recommending needs none, and it is the largest matrix */
+    bool look;         /* check everything, but hold no matrix: for the information alone, whose resident_bytes are those that there
+                        * would be; nothing can be computed */
     cllm__pool *pool;  /* for packing; may be NULL */
 } cllm__backbone_options;
 

@@ -132,6 +132,8 @@ CLLM_CHECK cllm_status cllm__load_words(cllm__loader *loader, cllm_error *err, c
 CLLM_CHECK cllm_status cllm__load_head(cllm__loader *loader, cllm_error *err, const char *name);
 /* Room for `count` values, valid until the next call. */
 CLLM_CHECK cllm_status cllm__load_scratch(cllm__loader *loader, size_t count, cllm__real **out, cllm_error *err);
+/* All values of a tensor into `out`, to be packed or copied; none where the backbone is only looked at. */
+void cllm__load_read(const cllm__loader *loader, const cllm__stored *stored, cllm__real *out);
 /* Packs `values`: [in × out], or [out × in] if `transposed`. */
 CLLM_CHECK cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cllm__real *values, size_t in, size_t out,
                                        bool transposed, cllm_error *err);

@@ -183,10 +183,10 @@ static cllm_status load_linear(cllm__loader *loader, cllm__linear *linear, size_
     }
     cllm__real *scratch = NULL;
     CLLM_TRY(cllm__load_scratch(loader, parts * out * in, &scratch, err));
-    for (size_t p = 0; p < parts; p++) cllm__stored_read(&weights[p], scratch + p * out * in);
+    for (size_t p = 0; p < parts; p++) cllm__load_read(loader, &weights[p], scratch + p * out * in);
     CLLM_TRY(cllm__load_pack(loader, linear, scratch, in, parts * out, true, err));
     if (!bias) return CLLM_OK;
-    for (size_t p = 0; p < parts; p++) cllm__stored_read(&vectors[p], scratch + p * out);
+    for (size_t p = 0; p < parts; p++) cllm__load_read(loader, &vectors[p], scratch + p * out);
     return cllm__load_copy(loader, &linear->bias, scratch, parts * out, err);
 }
 

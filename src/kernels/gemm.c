@@ -190,6 +190,12 @@ size_t cllm__weight_bytes(const cllm__weight *weight) {
     return weight->bytes;
 }
 
+size_t cllm__weight_size(size_t k, size_t n, cllm__dtype dtype) {
+    packed matrix = packed_like(k, n, dtype);
+    if (dtype == CLLM__Q8_0) return cllm__blocks8_bytes(&(cllm__blocks8){.rows = n, .blocks = (k + CLLM__BLOCK8 - 1) / CLLM__BLOCK8});
+    return panel_count(&matrix) * panel_bytes(&matrix);
+}
+
 /* ---- Dividing ---- */
 
 /* Columns of a piece: few enough that two workers get equal shares of a small product, many enough that a call pays. */

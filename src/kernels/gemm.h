@@ -32,6 +32,7 @@ void cllm__weight_free(cllm__weight *weight);
 size_t cllm__weight_rows(const cllm__weight *weight);    /* k */
 size_t cllm__weight_columns(const cllm__weight *weight); /* n */
 size_t cllm__weight_bytes(const cllm__weight *weight);   /* resident size; 0 for what is shared */
+size_t cllm__weight_size(size_t k, size_t n, cllm__dtype dtype); /* the same of a matrix that is not packed yet */
 /* XXH3 of the packed values as they lie in memory: shows that nothing has written to them. */
 uint64_t cllm__weight_hash(const cllm__weight *weight);
 

@@ -82,7 +82,12 @@ size_t cllm__weight_columns(const cllm__weight *weight) {
 }
 
 size_t cllm__weight_bytes(const cllm__weight *weight) {
-    return weight->k * weight->n * sizeof *weight->values;
+    return cllm__weight_size(weight->k, weight->n, weight->dtype);
+}
+
+size_t cllm__weight_size(size_t k, size_t n, cllm__dtype dtype) {
+    (void)dtype;
+    return k * n * sizeof(cllm__real);
 }
 
 uint64_t cllm__weight_hash(const cllm__weight *weight) {

@@ -95,6 +95,37 @@ static void test_memory_hash(void **state) {
     model_free(&m);
 }
 
+/* Looking at a model tells what opening it tells, without a matrix in memory. */
+static void check_look(bool llama, cllm__dtype dtype, bool training) {
+    model m;
+    spec shape = SMALL;
+    shape.kv_heads = 1;
+    shape.head_width = 8;
+    shape.type = "qwen2";
+    shape.attention_bias = shape.head = true;
+    cllm__backbone *whole, *look;
+    if (llama) model_llama(&m, shape);
+    else model_gpt2(&m, shape);
+    model_write(&m, FOLDER);
+    model_free(&m);
+    cllm__backbone_options options = {.dtype = dtype, .training = training, .words = 9};
+    MUST(cllm__backbone_open(&whole, FOLDER, options, &test_error));
+    options.look = true;
+    MUST(cllm__backbone_open(&look, FOLDER, options, &test_error));
+    const cllm__backbone_info *a = cllm__backbone_info_of(whole), *b = cllm__backbone_info_of(look);
+    assert_true(a->hash == b->hash && a->parameters == b->parameters && a->resident_bytes == b->resident_bytes && a->words == b->words &&
+                a->layers == b->layers && a->file_bytes == b->file_bytes);
+    assert_true(cllm__backbone_head(whole) != NULL && cllm__backbone_head(look) == NULL);
+    cllm__backbone_close(whole);
+    cllm__backbone_close(look);
+}
+
+static void test_look(void **state) {
+    (void)state;
+    static const cllm__dtype DTYPES[] = {CLLM__F32, CLLM__BF16, CLLM__Q8_0};
+    for (size_t i = 0; i < 12; i++) check_look(i % 2 == 1, DTYPES[i / 4], i / 2 % 2 == 1);
+}
+
 /* Opening, packing, a pass and a step with the n-th allocation failing, for every n, once and for good. */
 static cllm_status everything(batch *b, bool *changed) {
     cllm__backbone *backbone = NULL;
@@ -176,6 +207,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_allocation_in_a_step),
         cmocka_unit_test(test_memory_hash),
+        cmocka_unit_test(test_look),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_pass_survives),
     };
