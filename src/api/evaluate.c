@@ -77,8 +77,8 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
     char *cache = cllm__path_join(cllm__dataset_path(e->dataset), "baselines.json");
     if (cache == NULL) return cllm__fail_nomem(err);
     const cllm__item_texts texts = cllm__item_texts_of(e->dataset);
-    cllm__baselines_options options = {.list = o->baselines, .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed,
-                                       .texts = &texts,
+    cllm__baselines_options options = {.list = o->baselines, .settings = o->baseline_settings, .n_settings = o->n_baseline_settings,
+                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts,
                                        .pool = e->pool, .host = &o->host};
     cllm_status status = cllm__baselines_create(&e->baselines, train, &options, err);
     cllm__free(cache);

@@ -22,6 +22,7 @@ typedef struct command {
 extern const command COMMANDS[]; /* ends with a NULL name */
 
 int cmd_backbone(int argc, char **argv);
+int cmd_baseline(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
@@ -75,6 +76,8 @@ typedef struct usage {
 int options_parse(int argc, char **argv, const usage *use, const option_spec *specs, size_t count, text_list *arguments);
 void text_list_add(text_list *list, const char *value);
 void text_list_free(text_list *list);
+/* "5,10,20" into ks; false if it is not a list of at most `capacity` numbers from 1 on. */
+bool options_parse_ks(const char *text, size_t *ks, size_t capacity, size_t *count);
 
 /* Options that every command has; part of each command's table through COMMON_OPTIONS. */
 typedef struct common_options {

@@ -9,19 +9,6 @@ static void print_line(void *user, const char *json_line) {
     puts(json_line);
 }
 
-/* "5,10,20" into ks; false if it is not a list of numbers. */
-static bool parse_ks(const char *text, size_t *ks, size_t capacity, size_t *count) {
-    for (*count = 0; *count < capacity; text++) {
-        char *end;
-        unsigned long long k = strtoull(text, &end, 10);
-        if (end == text || k == 0 || k > 1u << 30 || (*end != ',' && *end != '\0')) return false;
-        ks[(*count)++] = (size_t)k;
-        text = end;
-        if (*end == '\0') return true;
-    }
-    return false;
-}
-
 int cmd_eval(int argc, char **argv) {
     cllm_evaluate_options options;
     cllm_evaluate_options_init(&options);
@@ -30,7 +17,7 @@ int cmd_eval(int argc, char **argv) {
     const option_spec specs[] = {
         {"data", 0, OPTION_TEXT, &options.dataset, "DIR", "the data set, if it is not where it was; without RUN: baselines alone"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
-        {"baselines", 0, OPTION_TEXT, &options.baselines, "LIST", "popularity,itemknn,ease (default), also random,textknn,ease_text; or none"},
+        {"baselines", 0, OPTION_TEXT, &options.baselines, "LIST", "popularity,itemknn,textknn,ease,ease_text (default), also random,als,bpr; or all, or none"},
         {"metrics-profile", 0, OPTION_TEXT, &options.profile, "NAME", "paper (default) or recbole: which recall stands in the table"},
         {"k", 'k', OPTION_TEXT, &ks_text, "LIST", "cut-offs (5,10,20,40,100)"},
         {"mask-valid", 0, OPTION_FLAG, &options.mask_valid, NULL, "at test, validation items are no candidates"},
@@ -57,7 +44,7 @@ int cmd_eval(int argc, char **argv) {
     text_list_free(&arguments);
     size_t ks[16];
     if (ks_text != NULL) {
-        if (!parse_ks(ks_text, ks, sizeof ks / sizeof ks[0], &options.n_ks)) {
+        if (!options_parse_ks(ks_text, ks, sizeof ks / sizeof ks[0], &options.n_ks)) {
             return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "-k '%s': give up to 16 numbers like 5,10,20", ks_text);
         }
         options.ks = ks;

@@ -175,3 +175,15 @@ int options_parse(int argc, char **argv, const usage *use, const option_spec *sp
     for (int i = optind; i < argc; i++) text_list_add(arguments, argv[i]);
     return -1;
 }
+
+bool options_parse_ks(const char *text, size_t *ks, size_t capacity, size_t *count) {
+    for (*count = 0; *count < capacity; text++) {
+        char *end;
+        unsigned long long k = strtoull(text, &end, 10);
+        if (end == text || k == 0 || k > 1u << 30 || (*end != ',' && *end != '\0')) return false;
+        ks[(*count)++] = (size_t)k;
+        text = end;
+        if (*end == '\0') return true;
+    }
+    return false;
+}

@@ -10,6 +10,10 @@
  *                 (Steck 2019)
  *     textknn     Σ over the user's items of the cosine between their tf-idf vectors and j's (tfidf.h)
  *     ease_text   ease with P = (XᵀX + w·TTᵀ + λI)⁻¹, T the items' tf-idf vectors: collective EASE, each word a user
+ *     als         x_u·y_i, the minimum of Σ c_ui·(p_ui − x_u·y_i)² + λ·(Σ|x_u|² + Σ|y_i|²) over all pairs; p_ui is 1 and
+ * c_ui is 1 + α where the user has the item, else 0 and 1 (Hu, Koren & Volinsky 2008) bpr         x_u·y_i + b_i, by
+ * stochastic ascent of Σ ln σ(s_ui − s_uj) − λ/2·(|x_u|² + |y_i|² + |y_j|² + b_i² + b_j²) over drawn i that the user has
+ * and j that the user has not (Rendle et al. 2009)
  *
  * A user's items are the user's training rows. A scorer borrows the training rows, which must outlive it; it is immutable,
  * and its score() may be called from one thread at a time with a pool.
@@ -24,7 +28,7 @@
 
 typedef struct cllm__baseline {
     cllm__scorer scorer;
-    char parameters[64]; /* "lambda=200", "neighbours=100,shrinkage=10", "" */
+    char parameters[128]; /* "lambda=200", "neighbours=100,shrinkage=10", "" */
     void (*free)(void *context);
 } cllm__baseline;
 /* Frees what the scorer holds; NULL and a zeroed baseline are fine. */
@@ -58,15 +62,51 @@ CLLM_CHECK cllm_status cllm__ease_text_create(cllm__baseline *out, const cllm__i
                                               const cllm__tfidf *features, double weight, double lambda, uint64_t limit,
                                               cllm__pool *pool, const cllm_host *host, cllm_error *err);
 
+typedef struct cllm__als_options {
+    size_t factors;        /* 1 to 4,096 */
+    double regularization; /* λ > 0 */
+    double alpha;          /* α ≥ 0 */
+    size_t iterations;     /* each solves all users, then all items; at the end the users once more */
+    uint64_t seed;
+    const double *initial; /* [n_items × factors] items' first vectors; NULL: N(0, 0.01²) by the seed */
+} cllm__als_options;
+/* Exact steps in double precision, the same bits on any number of threads. With F the vectors of one side and L·Lᵀ = FᵀF +
+ * λI, a row of n entries costs a system of the size min(n, factors) in the space of L⁻¹F. Memory: 8 bytes × factors ×
+ * (users + items + the larger of both), and 8 bytes × factors² × (16 + 2 × threads); the scorer keeps 4 bytes × factors ×
+ * (users + items). */
+CLLM_CHECK cllm_status cllm__als_create(cllm__baseline *out, const cllm__interactions *train,
+                                        const cllm__als_options *options, cllm__pool *pool, const cllm_host *host,
+                                        cllm_error *err);
+
+typedef struct cllm__bpr_options {
+    size_t factors;         /* 1 to 4,096 */
+    double learning_rate;   /* > 0, at most 10 */
+    double regularization;  /* λ from 0 to 10, of vectors and biases alike */
+    size_t epochs;          /* each as many steps as there are rows */
+    bool popular_negatives; /* j is drawn as often as it has training rows; else all items alike */
+    uint64_t seed;
+} cllm__bpr_options;
+/* One stream of steps, so that the result is the same on any number of threads. A step draws a row (u, i), then j; a j that
+ * the user has is no step. Vectors begin uniformly within ±1/(2·factors); users and items without training rows begin at
+ * zero. Memory: 4 bytes × factors (rounded up to 16) × (users + 2 × items) and 8 bytes a row. CLLM_ERR_DATA if it diverges.
+ */
+CLLM_CHECK cllm_status cllm__bpr_create(cllm__baseline *out, const cllm__interactions *train,
+                                        const cllm__bpr_options *options, cllm__pool *pool, const cllm_host *host,
+                                        cllm_error *err);
+
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    /* "popularity,itemknn,ease" (the default if NULL), also "random", "textknn" and "ease_text"; "none" gives none. */
+    /* NULL: "popularity,itemknn,textknn,ease,ease_text", those on texts if there are texts. "all": these, als and bpr.
+     * "none", or a list of names, among them also "random". */
     const char *list;
-    const char *cache;     /* file that keeps the tuned parameters; NULL: none. Its folder is made if it is missing */
-    uint64_t data_hash;    /* cllm__dataset_hash(): a cache of other data is ignored */
-    uint64_t seed;         /* of random; the inner split is always the same, so that it is tuned once for each data set */
-    uint64_t memory_limit; /* of EASE; 0: cllm__ease_memory_limit() */
+    const char *const
+        *settings; /* "als.factors=64": a model that is named is not tuned, its other parameters are defaults */
+    size_t n_settings;
+    const char *cache;  /* file that keeps the tuned parameters; NULL: none. Its folder is made if it is missing */
+    uint64_t data_hash; /* cllm__dataset_hash(): a cache of other data is ignored */
+    uint64_t seed;      /* of random, als and bpr; tuning always has the same, so that it is done once for each data set */
+    uint64_t memory_limit;         /* of EASE; 0: cllm__ease_memory_limit() */
     const cllm__item_texts *texts; /* for textknn and ease_text; NULL: none */
     cllm__pool *pool;
     const cllm_host *host;
@@ -84,12 +124,14 @@ typedef struct cllm__baselines {
  *     itemknn   neighbours 20, 100, 500 × shrinkage 0, 10, 100, 1000
  *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
  *     ease_text λ as for ease with w = 10, then w = 10·√10ⁿ for n from −3 to 3, walked in the same way
- * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults
- * are taken (500 neighbours, shrinkage 10; λ = 200, w = 10).
+ *     als       λ 16, 64, 256 × α 8, 32, 128 with 64 factors, then 64·2ⁿ factors for n from 0 to 2, walked up; 10
+ * iterations bpr       learning rate .05, .1 × λ .01, .03, .1; 64 factors, 300 epochs, uniform negatives Equal figures: the
+ * earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are taken: 500
+ * neighbours, shrinkage 10; λ = 200, w = 10; als λ = 64, α = 32; bpr rate .05, λ = .03.
  *
- * EASE that needs more memory than allowed is an error if the list names it; under the default list it is left out with a
- * warning. A cache that cannot be read or written costs a warning only. CLLM_ERR_USAGE for an unknown name,
- * and for a model on texts where there are none. */
+ * EASE says how much memory it takes. If that is more than allowed it is an error where the list names it; under the
+ * default list and "all" it is left out with a warning, ease before ease_text. A cache that cannot be read or written costs
+ * a warning only. CLLM_ERR_USAGE for an unknown name or setting, and for a model on texts where there are none. */
 CLLM_CHECK cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
                                               const cllm__baselines_options *options, cllm_error *err);
 void cllm__baselines_free(cllm__baselines *baselines);

@@ -6,15 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/host.h"
+#include "eval/blas.h"
 
 enum { TILE = CLLM__TILE, TILE_SIZE = CLLM__TILE * CLLM__TILE };
-
-/* OpenBLAS would start threads of its own inside each of ours, and its sums would depend on their number. Other BLAS
- * libraries have no such switch; these are weak so that they do as well. */
-#pragma weak openblas_set_num_threads
-#pragma weak openblas_get_num_threads
-extern void openblas_set_num_threads(int threads);
-extern int openblas_get_num_threads(void);
 
 cllm_status cllm__symmetric_create(cllm__symmetric *matrix, size_t n, cllm_error *err) {
     cllm__symmetric made = {.n = n, .blocks = (n + TILE - 1) / TILE};
@@ -144,10 +138,9 @@ cllm_status cllm__symmetric_invert(cllm__symmetric *matrix, cllm__pool *pool, co
     if (s.column == NULL || s.scaled == NULL || s.inverse == NULL) {
         status = cllm__fail_nomem(err);
     } else {
-        int threads = openblas_get_num_threads != NULL ? openblas_get_num_threads() : 0;
-        if (openblas_set_num_threads != NULL) openblas_set_num_threads(1);
+        int threads = cllm__blas_begin();
         status = run_sweep(&s, pool, host, err);
-        if (openblas_set_num_threads != NULL && threads > 0) openblas_set_num_threads(threads);
+        cllm__blas_end(threads);
     }
     cllm__free(s.column);
     cllm__free(s.scaled);

@@ -94,6 +94,21 @@ static inline bool has_item(const cllm__interactions *rows, size_t user, int32_t
     return false;
 }
 
+/* Solves a·x = b by Gaussian elimination; spoils both. */
+static inline void solve(double *a, double *b, size_t n) {
+    for (size_t k = 0; k < n; k++) {
+        for (size_t i = k + 1; i < n; i++) {
+            double factor = a[i * n + k] / a[k * n + k];
+            for (size_t j = k; j < n; j++) a[i * n + j] -= factor * a[k * n + j];
+            b[i] -= factor * b[k];
+        }
+    }
+    for (size_t k = n; k-- > 0;) {
+        for (size_t j = k + 1; j < n; j++) b[k] -= a[k * n + j] * b[j];
+        b[k] /= a[k * n + k];
+    }
+}
+
 /* A scorer from a table [n_users × n_items]. */
 typedef struct table {
     size_t n_items, largest_batch, calls;

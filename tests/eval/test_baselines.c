@@ -230,11 +230,175 @@ static void test_ease_refuses(void **state) {
     free_fixture(&f);
 }
 
+enum { MOST_FACTORS = 12 };
+
+/* The step as Hu, Koren and Volinsky print it: (YᵀCY + λI)⁻¹·YᵀC·p for each row of x, [n × m] of zeros and ones that is
+ * read with these strides. */
+static void als_step(double *out, const double *y, const double *x, size_t n, size_t m, size_t stride_n, size_t stride_m,
+                     const cllm__als_options *o) {
+    size_t f = o->factors;
+    for (size_t r = 0; r < n; r++) {
+        double a[MOST_FACTORS * MOST_FACTORS] = {0}, *b = out + r * f;
+        memset(b, 0, f * sizeof *b);
+        for (size_t d = 0; d < f; d++) a[d * f + d] = o->regularization;
+        for (size_t i = 0; i < m; i++) {
+            double p = x[r * stride_n + i * stride_m], confidence = 1 + o->alpha * p;
+            for (size_t d = 0; d < f; d++) {
+                b[d] += confidence * p * y[i * f + d];
+                for (size_t e = 0; e < f; e++) a[d * f + e] += confidence * y[i * f + d] * y[i * f + e];
+            }
+        }
+        solve(a, b, f);
+    }
+}
+
+/* 3 factors: nearly all rows are longer; 12: many are shorter. */
+static void test_als(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 30, 7);
+    double *x = dense(&f.split[0]), initial[ITEMS * MOST_FACTORS], items[ITEMS * MOST_FACTORS], users[USERS * MOST_FACTORS];
+    static const cllm__als_options options[] = {
+        {.factors = 3, .regularization = 2, .alpha = 5, .iterations = 3},
+        {.factors = 12, .regularization = 0.5, .alpha = 40, .iterations = 2},
+        {.factors = 12, .regularization = 10, .alpha = 0, .iterations = 1},
+        {.factors = 1, .regularization = 1, .alpha = 1, .iterations = 0},
+    };
+    cllm__rng rng = cllm__rng_make(7, CLLM_RNG_TEST, 3, 0);
+    for (size_t e = 0; e < CLLM_LEN(initial); e++) initial[e] = 0.3 * cllm__rng_normal(&rng);
+    for (size_t n = 0; n < CLLM_LEN(options); n++) {
+        cllm__als_options o = options[n];
+        size_t k = o.factors;
+        o.initial = initial;
+        memcpy(items, initial, sizeof items);
+        for (size_t i = 0; i <= o.iterations; i++) {
+            als_step(users, items, x, USERS, ITEMS, ITEMS, 1, &o);
+            if (i < o.iterations) als_step(items, users, x, ITEMS, USERS, 1, ITEMS, &o);
+        }
+        cllm__baseline b;
+        check_ok(cllm__als_create(&b, &f.split[0], &o, NULL, NULL, &err), &err);
+        float *scores = all_scores(&b, USERS, ITEMS);
+        double largest = 0;
+        for (size_t u = 0; u < USERS; u++) {
+            for (size_t i = 0; i < ITEMS; i++) {
+                double score = 0;
+                for (size_t d = 0; d < k; d++) score += users[u * k + d] * items[i * k + d];
+                check_near(scores[u * ITEMS + i], score, 2e-6);
+                largest = fmax(largest, score);
+            }
+        }
+        assert_true(largest > 0.001);
+        if (n == 1) assert_string_equal(b.parameters, "factors=12,regularization=0.5,alpha=40,iterations=2");
+        free(scores);
+        cllm__baseline_free(&b);
+    }
+    static const cllm__als_options wrong[] = {{0, 1, 1, 1, 1, NULL},   {5000, 1, 1, 1, 1, NULL},     {2, 0, 1, 1, 1, NULL},
+                                              {2, NAN, 1, 1, 1, NULL}, {2, INFINITY, 1, 1, 1, NULL}, {2, 1, -1, 1, 1, NULL},
+                                              {2, 1, NAN, 1, 1, NULL}};
+    for (size_t n = 0; n < CLLM_LEN(wrong); n++) {
+        cllm__baseline b;
+        assert_int_equal(cllm__als_create(&b, &f.split[0], &wrong[n], NULL, NULL, &err), CLLM_ERR_USAGE);
+        check_message(&err, "als: ");
+    }
+    free(x);
+    free_fixture(&f);
+}
+
+/* The same draws, each step in double by the formula. */
+static void bpr_slowly(double *users, double *items, double *bias, const cllm__interactions *train,
+                       const cllm__bpr_options *o) {
+    size_t f = o->factors;
+    memset(users, 0, train->n_users * f * sizeof *users);
+    memset(items, 0, train->n_items * f * sizeof *items);
+    memset(bias, 0, train->n_items * sizeof *bias);
+    for (size_t u = 0; u < train->n_users; u++) {
+        cllm__rng rng = cllm__rng_make(o->seed, CLLM_RNG_BASELINE, 1, u);
+        for (size_t d = 0; d < f && cllm__row_count(train, u) > 0; d++)
+            users[u * f + d] = (cllm__rng_uniform(&rng) - 0.5) / (double)f;
+    }
+    for (size_t r = 0; r < train->count; r++) {
+        size_t i = (size_t)train->items[r];
+        cllm__rng rng = cllm__rng_make(o->seed, CLLM_RNG_BASELINE, 2, i);
+        for (size_t d = 0; d < f; d++) items[i * f + d] = (cllm__rng_uniform(&rng) - 0.5) / (double)f;
+    }
+    for (size_t epoch = 0; epoch < o->epochs; epoch++) {
+        cllm__rng rng = cllm__rng_make(o->seed, CLLM_RNG_BASELINE, 3, epoch);
+        for (size_t s = 0; s < train->count; s++) {
+            size_t row = (size_t)((double)cllm__rng_u32(&rng) * (double)train->count * 0x1p-32), user = 0;
+            while (train->start[user + 1] <= row) user++;
+            size_t i = (size_t)train->items[row];
+            double second = (double)cllm__rng_u32(&rng) * 0x1p-32;
+            size_t j = o->popular_negatives ? (size_t)train->items[(size_t)(second * (double)train->count)]
+                                            : (size_t)(second * (double)train->n_items);
+            if (has_item(train, user, (int32_t)j)) continue;
+            double margin = bias[i] - bias[j], rate = o->learning_rate, reg = o->regularization;
+            for (size_t d = 0; d < f; d++) margin += users[user * f + d] * (items[i * f + d] - items[j * f + d]);
+            double pull = 1 / (1 + exp(margin)); /* the derivative of ln σ */
+            for (size_t d = 0; d < f; d++) {
+                double a = users[user * f + d], b = items[i * f + d], c = items[j * f + d];
+                users[user * f + d] += rate * (pull * (b - c) - reg * a);
+                items[i * f + d] += rate * (pull * a - reg * b);
+                items[j * f + d] += rate * (-pull * a - reg * c);
+            }
+            bias[i] += rate * (pull - reg * bias[i]);
+            bias[j] += rate * (-pull - reg * bias[j]);
+        }
+    }
+}
+
+static void test_bpr(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 20, 8);
+    static double users[USERS * 20], items[ITEMS * 20], bias[ITEMS];
+    static const cllm__bpr_options options[] = {/* factors, rate, regularization, epochs, popular negatives, seed */
+                                                {5, 0.1, 0.02, 30, false, 1},
+                                                {20, 0.05, 0, 20, false, 2},
+                                                {16, 0.1, 0.1, 20, true, 3}};
+    for (size_t n = 0; n < CLLM_LEN(options); n++) {
+        const cllm__bpr_options *o = &options[n];
+        bpr_slowly(users, items, bias, &f.split[0], o);
+        cllm__baseline b;
+        check_ok(cllm__bpr_create(&b, &f.split[0], o, NULL, NULL, &err), &err);
+        float *scores = all_scores(&b, USERS, ITEMS);
+        double liked = 0, others = 0, n_liked = 0, n_others = 0;
+        for (size_t u = 0; u < USERS; u++) {
+            for (size_t i = 0; i < ITEMS; i++) {
+                double score = bias[i];
+                for (size_t d = 0; d < o->factors; d++) score += users[u * o->factors + d] * items[i * o->factors + d];
+                check_near(scores[u * ITEMS + i], score, 1e-4);
+                bool has = has_item(&f.split[0], u, (int32_t)i);
+                *(has ? &liked : &others) += score;
+                *(has ? &n_liked : &n_others) += 1;
+            }
+        }
+        assert_true(liked / n_liked > others / n_others + 0.05);
+        free(scores);
+        cllm__baseline_free(&b);
+    }
+    static const cllm__bpr_options wrong[] = {
+        {0, 0.1, 0, 1, false, 1}, {5000, 0.1, 0, 1, false, 1}, {2, 0, 0, 1, false, 1},     {2, NAN, 0, 1, false, 1},
+        {2, 11, 0, 1, false, 1},  {2, 0.1, -1, 1, false, 1},   {2, 0.1, NAN, 1, false, 1}, {2, 0.1, 11, 1, false, 1}};
+    for (size_t n = 0; n < CLLM_LEN(wrong); n++) {
+        cllm__baseline b;
+        assert_int_equal(cllm__bpr_create(&b, &f.split[0], &wrong[n], NULL, NULL, &err), CLLM_ERR_USAGE);
+        check_message(&err, "bpr: ");
+    }
+    cllm__baseline b;
+    assert_int_equal(cllm__bpr_create(&b, &f.split[0], &(cllm__bpr_options){4, 10, 10, 50, false, 1}, NULL, NULL, &err),
+                     CLLM_ERR_DATA);
+    check_message(&err, "diverges");
+    free_fixture(&f);
+}
+
+static const cllm__als_options g_als = {.factors = 7, .regularization = 3, .alpha = 4, .iterations = 4, .seed = 5};
+static const cllm__bpr_options g_bpr = {.factors = 7, .learning_rate = 0.1, .regularization = 0.01, .epochs = 4, .seed = 5};
+
 static void test_threads_change_nothing(void **state) {
     (void)state;
     cllm_error err;
     fixture f = make_fixture(120, 300, 50, 4);
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 4; kind++) {
         float *scores[3];
         for (int threads = 1; threads <= 3; threads++) {
             cllm__pool *pool;
@@ -242,8 +406,12 @@ static void test_threads_change_nothing(void **state) {
             check_ok(cllm__pool_create(&pool, threads, &err), &err);
             if (kind == 0) {
                 check_ok(cllm__itemknn_create(&b, &f.split[0], (cllm__itemknn_options){7, 3}, pool, NULL, &err), &err);
-            } else {
+            } else if (kind == 1) {
                 check_ok(cllm__ease_create(&b, &f.split[0], 30, 0, pool, NULL, &err), &err);
+            } else if (kind == 2) {
+                check_ok(cllm__als_create(&b, &f.split[0], &g_als, pool, NULL, &err), &err);
+            } else {
+                check_ok(cllm__bpr_create(&b, &f.split[0], &g_bpr, pool, NULL, &err), &err);
             }
             scores[threads - 1] = all_scores(&b, 120, 300);
             cllm__baseline_free(&b);
@@ -263,14 +431,16 @@ static void test_smallest(void **state) {
     cllm__interactions no_items = make_rows(1, 0, 1, (int32_t[]){-1});
     const cllm__interactions *rows[] = {&one, &none, &no_items};
     for (size_t r = 0; r < CLLM_LEN(rows); r++) {
-        cllm__baseline b[3];
+        cllm__baseline b[5];
         check_ok(cllm__popularity_create(&b[0], rows[r], &err), &err);
         check_ok(cllm__itemknn_create(&b[1], rows[r], (cllm__itemknn_options){10, 0}, NULL, NULL, &err), &err);
         check_ok(cllm__ease_create(&b[2], rows[r], 1, 0, NULL, NULL, &err), &err);
-        for (int i = 0; i < 3; i++) {
+        check_ok(cllm__als_create(&b[3], rows[r], &g_als, NULL, NULL, &err), &err);
+        check_ok(cllm__bpr_create(&b[4], rows[r], &g_bpr, NULL, NULL, &err), &err);
+        for (int i = 0; i < 5; i++) {
             float *scores = all_scores(&b[i], rows[r]->n_users, rows[r]->n_items);
             for (size_t s = 0; s < rows[r]->n_users * rows[r]->n_items; s++)
-                assert_true(scores[s] == (i == 0 && r == 0 ? 1 : 0));
+                assert_true(r == 0 && i >= 3 ? scores[s] > -1 && scores[s] < 1 : scores[s] == (i == 0 && r == 0 ? 1 : 0));
             free(scores);
             cllm__baseline_free(&b[i]);
         }
@@ -292,7 +462,9 @@ static cllm_status create_kind(int kind, cllm__baseline *b, const fixture *f, co
     case 0: return cllm__random_create(b, ITEMS, 1, err);
     case 1: return cllm__popularity_create(b, &f->split[0], err);
     case 2: return cllm__itemknn_create(b, &f->split[0], (cllm__itemknn_options){3, 0}, NULL, host, err);
-    default: return cllm__ease_create(b, &f->split[0], 10, 0, NULL, host, err);
+    case 3: return cllm__ease_create(b, &f->split[0], 10, 0, NULL, host, err);
+    case 4: return cllm__als_create(b, &f->split[0], &g_als, NULL, host, err);
+    default: return cllm__bpr_create(b, &f->split[0], &g_bpr, NULL, host, err);
     }
 }
 
@@ -300,7 +472,7 @@ static void test_failures(void **state) {
     (void)state;
     cllm_error err;
     fixture f = make_fixture(USERS, ITEMS, 30, 5);
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 6; kind++) {
         cllm__baseline b = {0};
         size_t n = 1;
         for (;; n++) {
@@ -322,13 +494,9 @@ static void test_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_popularity_and_random),
-        cmocka_unit_test(test_itemknn),
-        cmocka_unit_test(test_ease),
-        cmocka_unit_test(test_ease_refuses),
-        cmocka_unit_test(test_threads_change_nothing),
-        cmocka_unit_test(test_smallest),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_popularity_and_random),  cmocka_unit_test(test_itemknn),  cmocka_unit_test(test_ease),
+        cmocka_unit_test(test_ease_refuses),           cmocka_unit_test(test_als),      cmocka_unit_test(test_bpr),
+        cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_smallest), cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

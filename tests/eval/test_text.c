@@ -176,21 +176,6 @@ static void test_textknn(void **state) {
     free_shop(&s);
 }
 
-/* Solves a·x = b by Gaussian elimination; spoils both. */
-static void solve(double *a, double *b, size_t n) {
-    for (size_t k = 0; k < n; k++) {
-        for (size_t i = k + 1; i < n; i++) {
-            double factor = a[i * n + k] / a[k * n + k];
-            for (size_t j = k; j < n; j++) a[i * n + j] -= factor * a[k * n + j];
-            b[i] -= factor * b[k];
-        }
-    }
-    for (size_t k = n; k-- > 0;) {
-        for (size_t j = k + 1; j < n; j++) b[k] -= a[k * n + j] * b[j];
-        b[k] /= a[k * n + k];
-    }
-}
-
 static void test_ease_text(void **state) {
     (void)state;
     cllm_error err;
@@ -268,6 +253,71 @@ static void test_in_the_set(void **state) {
     free_shop(&s);
 }
 
+typedef struct warnings {
+    size_t count;
+    char first[256], memory[256]; /* the first warning; the remark on what EASE needs */
+} warnings;
+
+static void keep_warnings(void *user, cllm_log_level level, const char *message) {
+    warnings *w = user;
+    if (level == CLLM_LOG_WARN && w->count++ == 0) snprintf(w->first, sizeof w->first, "%s", message);
+    if (strstr(message, "GB of memory") != NULL) snprintf(w->memory, sizeof w->memory, "%s", message);
+}
+
+/* The lists that ask for what there is. */
+static void test_defaults(void **state) {
+    (void)state;
+    cllm_error err;
+    shop s = make_shop();
+    cllm__item_texts texts = {s.documents, ITEMS, get_document}, no_texts = {NULL, 0, get_document};
+    uint64_t one = cllm__ease_memory(ITEMS), both = one + ITEMS * ITEMS * sizeof(float);
+    const struct {
+        const char *list;
+        const cllm__item_texts *texts;
+        uint64_t limit;
+        const char *names[7], *warning, *memory;
+        size_t warnings;
+    } cases[] = {
+        {NULL, &texts, 0, {"popularity", "itemknn", "textknn", "ease", "ease_text"}, "", "ease and ease_text: ", 0},
+        {NULL, &no_texts, 0, {"popularity", "itemknn", "ease"}, "", "ease: ", 0},
+        {NULL, &texts, both, {"popularity", "itemknn", "textknn", "ease", "ease_text"}, "", "ease and ease_text: ", 0},
+        {NULL, &texts, both - 1, {"popularity", "itemknn", "textknn", "ease_text"}, "ease is left out", "ease_text: ", 1},
+        {NULL, &texts, one - 1, {"popularity", "itemknn", "textknn"}, "ease is left out", "", 2},
+        {NULL, &no_texts, one - 1, {"popularity", "itemknn"}, "ease is left out", "", 1},
+        {"all",
+         &texts,
+         one,
+         {"popularity", "itemknn", "textknn", "ease_text", "als", "bpr"},
+         "ease is left out",
+         "ease_text: ",
+         1},
+        {"all", &no_texts, one, {"popularity", "itemknn", "ease", "als", "bpr"}, "", "ease: ", 0},
+        {"ease,ease_text", &texts, both - 1, {NULL}, NULL, "", 0},
+        {"ease", &texts, one - 1, {NULL}, NULL, "", 0},
+    };
+    for (size_t c = 0; c < CLLM_LEN(cases); c++) {
+        warnings w = {0};
+        cllm_host host = {.log = keep_warnings, .user = &w};
+        cllm__baselines_options options = {
+            .list = cases[c].list, .texts = cases[c].texts, .host = &host, .memory_limit = cases[c].limit};
+        cllm__baselines b = {0};
+        cllm_status status = cllm__baselines_create(&b, &s.f.split[0], &options, &err);
+        assert_int_equal(status, cases[c].warning != NULL ? CLLM_OK : CLLM_ERR_UNSUPPORTED);
+        if (status != CLLM_OK) check_message(&err, "GB are allowed");
+        size_t n = 0;
+        for (; n < 7 && cases[c].names[n] != NULL; n++) {
+            assert_true(n < b.count);
+            assert_string_equal(b.models[n].scorer.name, cases[c].names[n]);
+        }
+        assert_int_equal(b.count, n);
+        assert_int_equal(w.count, cases[c].warnings);
+        assert_ptr_equal(strstr(w.first, cases[c].warning != NULL ? cases[c].warning : ""), w.first);
+        assert_ptr_equal(strstr(w.memory, cases[c].memory), w.memory);
+        cllm__baselines_free(&b);
+    }
+    free_shop(&s);
+}
+
 static bool cancel_now(void *user) {
     (void)user;
     return true;
@@ -308,7 +358,8 @@ static void test_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand),   cmocka_unit_test(test_hostile),    cmocka_unit_test(test_textknn),
-        cmocka_unit_test(test_ease_text), cmocka_unit_test(test_in_the_set), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_ease_text), cmocka_unit_test(test_in_the_set), cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,13 +58,15 @@ static void test_lists(void **state) {
     cllm_error err;
     fixture f = make_fixture(10, 8, 6, 1);
     static const struct {
-        const char *list, *names[4];
+        const char *list, *names[5];
         size_t count;
     } good[] = {{"none", {0}, 0},
                 {"popularity", {"popularity"}, 1},
                 {"ease,random", {"ease", "random"}, 2},
                 {NULL, {"popularity", "itemknn", "ease"}, 3},
-                {"random,ease,itemknn,popularity", {"random", "ease", "itemknn", "popularity"}, 4}};
+                {"random,ease,itemknn,popularity", {"random", "ease", "itemknn", "popularity"}, 4},
+                {"bpr,als", {"bpr", "als"}, 2},
+                {"all", {"popularity", "itemknn", "ease", "als", "bpr"}, 5}};
     for (size_t i = 0; i < CLLM_LEN(good); i++) {
         cllm__baselines b;
         check_ok(cllm__baselines_create(&b, &f.split[0], &(cllm__baselines_options){.list = good[i].list}, &err), &err);
@@ -163,6 +165,63 @@ static void test_spoilt_cache(void **state) {
         create(&b, &f, "itemknn", cache_path("b.json"), 7, &l); /* it was replaced by a good one */
         assert_int_equal(l.trials, 0);
         cllm__baselines_free(&b);
+    }
+    free_fixture(&f);
+}
+
+/* A model with a setting is not tuned, and what is known of it stays in the cache. */
+static void test_settings(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    listener l = {0};
+    cllm_host host = {.log = listen, .user = &l};
+    cllm__baselines b;
+    char tuned[128];
+    create(&b, &f, "itemknn,als,bpr", cache_path("s.json"), 7, &l);
+    assert_in_range(l.trials, 12 + 9 + 1 + 6, 12 + 9 + 2 + 6);
+    memcpy(tuned, b.models[0].parameters, sizeof tuned);
+    cllm__baselines_free(&b);
+    static const char *const settings[] = {"itemknn.neighbours=0", "itemknn.shrinkage=2.5", "bpr.epochs=2",
+                                           "als.factors=3",        "als.iterations=1",      "ease.lambda=7"};
+    cllm__baselines_options options = {.list = "itemknn,bpr,als,ease",
+                                       .settings = settings,
+                                       .n_settings = CLLM_LEN(settings),
+                                       .cache = cache_path("s.json"),
+                                       .data_hash = 7,
+                                       .host = &host};
+    l = (listener){0};
+    check_ok(cllm__baselines_create(&b, &f.split[0], &options, &err), &err);
+    assert_int_equal(l.trials, 0);
+    assert_string_equal(b.models[0].parameters, "neighbours=all,shrinkage=2.5");
+    assert_string_equal(b.models[1].parameters,
+                        "factors=64,learning_rate=0.05,regularization=0.03,epochs=2,uniform negatives");
+    assert_string_equal(b.models[2].parameters, "factors=3,regularization=64,alpha=32,iterations=1");
+    assert_string_equal(b.models[3].parameters, "lambda=7");
+    cllm__baselines_free(&b);
+    create(&b, &f, "itemknn,als,bpr", cache_path("s.json"), 7, &l);
+    assert_int_equal(l.trials, 0);
+    assert_string_equal(b.models[0].parameters, tuned);
+    cllm__baselines_free(&b);
+    static const char *const wrong[] = {"",
+                                        "als",
+                                        "als.factors",
+                                        "als.factors=",
+                                        "als.factors=x",
+                                        "als.factors=2x",
+                                        "als.factors=0",
+                                        "als.factors=2.5",
+                                        "als.factors=nan",
+                                        "als.rank=3",
+                                        "ease.lambda=-1",
+                                        "ease=3",
+                                        "lambda=3",
+                                        "bpr.popular_negatives=2"};
+    for (size_t i = 0; i < CLLM_LEN(wrong); i++) {
+        options.settings = &wrong[i];
+        options.n_settings = 1;
+        if (cllm__baselines_create(&b, &f.split[0], &options, &err) != CLLM_ERR_USAGE) fail_msg("'%s' is taken", wrong[i]);
+        check_message(&err, "setting");
     }
     free_fixture(&f);
 }
@@ -292,6 +351,7 @@ int main(void) {
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_spoilt_cache),
+        cmocka_unit_test(test_settings),
         cmocka_unit_test(test_unwritable_cache),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_tuning_helps),

@@ -1,0 +1,217 @@
+/* Parameters of baselines, chosen on an inner split of the training rows. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/host.h"
+#include "base/rng.h"
+#include "eval/baseline_set.h"
+#include "eval/evaluate.h"
+
+enum {
+    MIN_TARGETS = 20,
+    TUNING_SEED = 1,
+    LAMBDA_DOWN = 6,
+    LAMBDA_UP = 8,
+    WEIGHT_STEPS = 3,
+    ALS_DOUBLINGS = 2,
+    MOST_AXES = 4,
+    MOST_VALUES = 4
+};
+
+/* ---- The inner split ---- */
+
+typedef struct inner_split {
+    cllm__interactions train, held;
+    uint64_t *start[2];
+    int32_t *items[2];
+} inner_split;
+
+static void free_inner(inner_split *inner) {
+    for (int part = 0; part < 2; part++) {
+        cllm__free(inner->start[part]);
+        cllm__free(inner->items[part]);
+    }
+}
+
+/* Holds out n/10 of a user's n rows, rounded at random, at most n − 1. Rows keep their order. */
+static void split_user(inner_split *inner, const cllm__interactions *rows, size_t user, int32_t *order) {
+    size_t n = cllm__row_count(rows, user);
+    cllm__rng rng = cllm__rng_make(0, CLLM_RNG_SPLIT, 1, user);
+    size_t held = (size_t)(0.1 * (double)n + cllm__rng_uniform(&rng));
+    if (n > 0 && held > n - 1) held = n - 1;
+    for (size_t i = 0; i < n; i++) order[i] = (int32_t)i;
+    cllm__rng_shuffle_i32(&rng, order, n); /* row i is held out if its place in this order is among the first */
+    for (size_t i = 0; i < n; i++) {
+        int part = (size_t)order[i] < held;
+        inner->items[part][inner->start[part][user + 1]++] = cllm__row(rows, user)[i];
+    }
+}
+
+static cllm_status split_inner(inner_split *inner, const cllm__interactions *rows, cllm_error *err) {
+    size_t longest = 0;
+    for (size_t u = 0; u < rows->n_users; u++) {
+        if (cllm__row_count(rows, u) > longest) longest = cllm__row_count(rows, u);
+    }
+    for (int part = 0; part < 2; part++) {
+        CLLM_TRY(CLLM_NEW(inner->start[part], rows->n_users + 1, err));
+        CLLM_TRY(CLLM_NEW(inner->items[part], rows->count, err));
+    }
+    int32_t *order;
+    CLLM_TRY(CLLM_NEW(order, longest, err));
+    for (size_t u = 0; u < rows->n_users; u++) {
+        for (int part = 0; part < 2; part++) inner->start[part][u + 1] = inner->start[part][u];
+        split_user(inner, rows, u, order);
+    }
+    cllm__free(order);
+    for (int part = 0; part < 2; part++) {
+        *(part == 0 ? &inner->train : &inner->held) =
+            (cllm__interactions){.n_users = rows->n_users,
+                                 .n_items = rows->n_items,
+                                 .count = (size_t)inner->start[part][rows->n_users],
+                                 .start = inner->start[part],
+                                 .items = inner->items[part]};
+    }
+    return CLLM_OK;
+}
+
+/* ---- Tuning ---- */
+
+typedef struct tuning {
+    const cllm__baselines_options *options;
+    const cllm__tfidf *features;
+    inner_split inner;
+    cllm_host quiet; /* cancels, but does not report each small fit and evaluation */
+    cllm__baseline_kind kind;
+    cllm__baseline_values *values; /* the best so far */
+    double best;
+    size_t trials;
+} tuning;
+
+/* recall_capped@20 + recall_capped@40 + ndcg@100 of the held-out rows. Frees the baseline. */
+static cllm_status judge(const tuning *t, cllm__baseline *baseline, double *figure, cllm_error *err) {
+    static const size_t ks[] = {20, 40, 100};
+    const cllm__monitor monitor = {3, {CLLM__RECALL_CAPPED, CLLM__RECALL_CAPPED, CLLM__NDCG}, {20, 40, 100}};
+    cllm__eval_options options = {
+        .split = CLLM__VALID, .ks = ks, .n_ks = CLLM_LEN(ks), .pool = t->options->pool, .host = &t->quiet};
+    cllm__evaluation *evaluation = NULL;
+    cllm_status status = cllm__evaluate(&evaluation, &(cllm__eval_data){.train = &t->inner.train, .valid = &t->inner.held},
+                                        &baseline->scorer, 1, &options, err);
+    if (status == CLLM_OK) status = cllm__evaluation_monitor(evaluation, 0, &monitor, figure, err);
+    if (status == CLLM_OK) {
+        cllm__log(t->options->host, CLLM_LOG_DEBUG, "inner split: %s (%s): %.5f", baseline->scorer.name,
+                  baseline->parameters, *figure);
+    }
+    cllm__evaluation_free(evaluation);
+    cllm__baseline_free(baseline);
+    return status;
+}
+
+/* Fits and judges one set of values, and keeps it if it is better than all before. */
+static cllm_status attempt(tuning *t, const cllm__baseline_values *values, bool *better, cllm_error *err) {
+    cllm__baseline baseline;
+    double figure;
+    CLLM_TRY(cllm__baseline_create(&baseline, t->kind, values, &t->inner.train, t->features, TUNING_SEED, t->options,
+                                   &t->quiet, err));
+    CLLM_TRY(judge(t, &baseline, &figure, err));
+    *better = t->trials++ == 0 || figure > t->best;
+    if (*better) {
+        t->best = figure;
+        *t->values = *values;
+    }
+    return CLLM_OK;
+}
+
+/* Values that one parameter takes in a grid. */
+typedef struct axis {
+    cllm__baseline_parameter parameter;
+    size_t count;
+    double values[MOST_VALUES];
+} axis;
+
+/* All combinations, the last axis fastest. */
+static cllm_status try_grid(tuning *t, const axis *axes, size_t n_axes, cllm_error *err) {
+    size_t total = 1, at[MOST_AXES] = {0};
+    char phase[32];
+    for (size_t a = 0; a < n_axes; a++) total *= axes[a].count;
+    snprintf(phase, sizeof phase, "tune %s", cllm__baseline_name(t->kind));
+    cllm__meter meter = cllm__meter_begin(t->options->host, phase, "trials", (double)total);
+    cllm__baseline_values values = *t->values;
+    for (size_t trial = 0; trial < total; trial++) {
+        bool better;
+        for (size_t a = 0; a < n_axes; a++) values.value[axes[a].parameter] = axes[a].values[at[a]];
+        CLLM_TRY(attempt(t, &values, &better, err));
+        cllm__meter_update(&meter, (double)(trial + 1), NULL);
+        for (size_t a = n_axes; a-- > 0 && ++at[a] == axes[a].count;) at[a] = 0;
+    }
+    cllm__meter_end(&meter, (double)total, NULL);
+    return CLLM_OK;
+}
+
+/* Where each trial is dear, a grid low … high is walked from 0 up, or else down, as long as it gets better. */
+static cllm_status walk(tuning *t, cllm__baseline_parameter parameter, double step, int low, int high, cllm_error *err) {
+    double middle = t->values->value[parameter];
+    bool better = false;
+    for (int direction = 1; direction >= -1 && !better; direction -= 2) {
+        for (int next = direction; next <= high && next >= low; next += direction) {
+            bool goes_on;
+            cllm__baseline_values values = *t->values;
+            values.value[parameter] = middle * pow(step, next);
+            cllm__log(t->options->host, CLLM_LOG_INFO, "tuning %s on %zu items: trial %zu", cllm__baseline_name(t->kind),
+                      t->inner.train.n_items, t->trials + 1);
+            CLLM_TRY(attempt(t, &values, &goes_on, err));
+            if (!goes_on) break;
+            better = true;
+        }
+    }
+    return CLLM_OK;
+}
+
+static cllm_status tune_ease(tuning *t, cllm__baseline_parameter lambda, cllm_error *err) {
+    bool better;
+    cllm__baseline_values values = *t->values;
+    cllm__log(t->options->host, CLLM_LOG_INFO, "tuning %s on %zu items: trial 1", cllm__baseline_name(t->kind),
+              t->inner.train.n_items);
+    CLLM_TRY(attempt(t, &values, &better, err));
+    CLLM_TRY(walk(t, lambda, 2, -LAMBDA_DOWN, LAMBDA_UP, err));
+    if (t->kind == CLLM__BASE_EASE_TEXT) CLLM_TRY(walk(t, CLLM__TEXT_WEIGHT, sqrt(10), -WEIGHT_STEPS, WEIGHT_STEPS, err));
+    return CLLM_OK;
+}
+
+static cllm_status tune_one(tuning *t, cllm__baseline_kind kind, cllm_error *err) {
+    static const axis itemknn[] = {{CLLM__ITEMKNN_NEIGHBOURS, 3, {20, 100, 500}},
+                                   {CLLM__ITEMKNN_SHRINKAGE, 4, {0, 10, 100, 1000}}};
+    static const axis als[] = {{CLLM__ALS_REGULARIZATION, 3, {16, 64, 256}}, {CLLM__ALS_ALPHA, 3, {8, 32, 128}}};
+    static const axis bpr[] = {{CLLM__BPR_LEARNING_RATE, 2, {0.05, 0.1}}, {CLLM__BPR_REGULARIZATION, 3, {0.01, 0.03, 0.1}}};
+    t->kind = kind;
+    t->trials = 0;
+    switch (kind) {
+    case CLLM__BASE_ITEMKNN: return try_grid(t, itemknn, CLLM_LEN(itemknn), err);
+    case CLLM__BASE_ALS:
+        CLLM_TRY(try_grid(t, als, CLLM_LEN(als), err));
+        return walk(t, CLLM__ALS_FACTORS, 2, 0, ALS_DOUBLINGS, err);
+    case CLLM__BASE_BPR: return try_grid(t, bpr, CLLM_LEN(bpr), err);
+    case CLLM__BASE_EASE: return tune_ease(t, CLLM__EASE_LAMBDA, err);
+    case CLLM__BASE_EASE_TEXT: return tune_ease(t, CLLM__TEXT_LAMBDA, err);
+    default: return CLLM_OK;
+    }
+}
+
+cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted[CLLM__BASE_KINDS],
+                                const cllm__interactions *train, const cllm__tfidf *features,
+                                const cllm__baselines_options *options, cllm_error *err) {
+    tuning t = {.options = options, .features = features, .values = values};
+    if (options->host != NULL) t.quiet = (cllm_host){.cancelled = options->host->cancelled, .user = options->host->user};
+    cllm_status status;
+    CLLM_TRY_CLEAN(split_inner(&t.inner, train, err));
+    bool enough = t.inner.held.count >= MIN_TARGETS;
+    if (!enough) cllm__log(options->host, CLLM_LOG_INFO, "too few training rows to tune baselines on: defaults are used");
+    for (int k = 0; k < CLLM__BASE_KINDS; k++) {
+        if (!wanted[k]) continue;
+        if (enough) CLLM_TRY_CLEAN(tune_one(&t, (cllm__baseline_kind)k, err));
+        values->known[k] = true;
+    }
+cleanup:
+    free_inner(&t.inner);
+    return status;
+}
