@@ -1,7 +1,8 @@
 """Our steps and PyTorch's, in alternation: python3 bench/compare.py --cllm4rec build/release/cllm4rec --rounds 3
 
 Each round runs one step in our program, then the same step in peer_torch.py, before it goes on to the next step: a shared machine
-changes from minute to minute, and only neighbours are compared. Printed: for each step the median over the rounds of our time,
+changes from minute to minute, and only neighbours are compared. --model smollm2 times a pass through the backbone alone, which
+--backbone gives (tools/get-backbone), beside peer_llama.py. Printed: for each step the median over the rounds of our time,
 PyTorch's time, their ratio, and our share of the floor that the peak measured around our run allows. Needs what peer_torch.py needs.
 """
 import argparse
@@ -36,8 +37,10 @@ def ours(arg, backbone, step):
 
 
 def peers(arg, step):
-    lines = output_of([sys.executable, str(HERE / "peer_torch.py"), "--model", arg.model, "--steps", step, "--variants", arg.variants,
-                       "--dtype", arg.dtype, "--threads", str(arg.threads), "--repeat", str(arg.repeat), "--json"]).splitlines()
+    script = ["peer_llama.py"] if arg.model == "smollm2" else ["peer_torch.py", "--model", arg.model]
+    dtype = "f32" if arg.dtype == "q8_0" else arg.dtype  # PyTorch has nothing like it
+    lines = output_of([sys.executable, str(HERE / script[0]), *script[1:], "--steps", step, "--variants", arg.variants,
+                       "--dtype", dtype, "--threads", str(arg.threads), "--repeat", str(arg.repeat), "--json"]).splitlines()
     return {row["variant"]: row["median"] for row in map(json.loads, lines)}
 
 
@@ -45,17 +48,24 @@ def main():
     arg = argparse.ArgumentParser(description="our steps beside PyTorch's")
     arg.add_argument("--cllm4rec", required=True, help="the program")
     arg.add_argument("--model", choices=[m for m in SHAPES if m != "about"], default="gpt2")
-    arg.add_argument("--steps", default="collab,content,ragged,rec,users,one")
-    arg.add_argument("--variants", default="padded,packed", help="of peer_torch.py")
-    arg.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    arg.add_argument("--backbone", help="a backbone of that model; without it one of its shape is made")
+    arg.add_argument("--steps", help="all of the model's")
+    arg.add_argument("--variants", help="of the peer; all of them, but transformers with peer_torch.py")
+    arg.add_argument("--dtype", choices=["f32", "bf16", "q8_0"], default="f32", help="q8_0: smollm2 only, beside PyTorch's f32")
     arg.add_argument("--threads", type=int, default=2)
     arg.add_argument("--rounds", type=int, default=3)
     arg.add_argument("--repeat", type=int, default=3, help="runs of PyTorch's step in a round")
     arg = arg.parse_args()
+    smollm2 = arg.model == "smollm2"
+    if smollm2 and not arg.backbone:
+        sys.exit("--model smollm2 needs --backbone FILE: tools/get-backbone smollm2 DIR")
+    arg.steps = arg.steps or ",".join(SHAPES[arg.model]["steps"])
+    arg.variants = arg.variants or ("all,groups" if smollm2 else "padded,packed")
     seen = {}
     with tempfile.TemporaryDirectory() as folder:
-        backbone = str(Path(folder) / "backbone")
-        make_backbone(arg.cllm4rec, arg.model, backbone)
+        backbone = arg.backbone or str(Path(folder) / "backbone")
+        if not arg.backbone:
+            make_backbone(arg.cllm4rec, arg.model, backbone)
         for r in range(arg.rounds):
             for step in arg.steps.split(","):
                 mine, theirs = ours(arg, backbone, step), peers(arg, step)

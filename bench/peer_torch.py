@@ -224,7 +224,7 @@ def prepare(peer, name, variant):
 
 def main():
     arg = argparse.ArgumentParser(description="PyTorch's times for the steps of shapes.json")
-    arg.add_argument("--model", choices=[m for m in SHAPES if m != "about"], default="gpt2")
+    arg.add_argument("--model", choices=[m for m in SHAPES if m not in ("about", "smollm2")], default="gpt2")
     arg.add_argument("--steps", default="collab,content,rec,users,one", help="of collab, content, ragged, rec, users, one")
     arg.add_argument("--variants", default="padded,packed", help="of padded, packed, transformers")
     arg.add_argument("--dtype", choices=["f32", "bf16"], default="f32")

@@ -331,8 +331,9 @@ CLLM_API CLLM_CHECK cllm_status cllm_backbone_score(const cllm_score_options *op
 /* Zero is the default of each. */
 typedef struct cllm_bench_options {
     const char *backbone; /* NULL: GPT-2-124M's shape and the demo's, with random weights */
-    const char *dtype;    /* "f32" or "bf16"; NULL: f32, and bf16 where the CPU multiplies it */
-    const char *step;     /* "collab", "content", "ragged", "rec", "users", "one"; NULL: all */
+    const char *dtype;    /* "f32" or "bf16", for a pass "q8_0" too; NULL: f32, and bf16 where the CPU multiplies it */
+    const char *step;     /* "collab", "content", "ragged", "rec", "users", "one"; NULL: all of these. Or a pass through the backbone
+                           * alone, 40 sequences of 50 tokens without a head: "forward", or "backward", which is both */
     int threads;          /* 0: all that this process may use */
     bool quick;           /* the demo's shape alone, each step once: shows that it works, not how fast */
 } cllm_bench_options;

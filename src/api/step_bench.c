@@ -1,18 +1,13 @@
 #include "api/step_bench.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/host.h"
 #include "eval/topk.h"
-#include "kernels/peak.h"
 #include "model/engine.h"
 #include "train/adam_table.h"
-
-/* A slow step is repeated at least this often, and no more once so many seconds have gone by. */
-enum { FEWEST = 3, PATIENCE = 20 };
 
 /* Words that stand around items in a recommendation prompt: user, 3 words, items, 1 word, user, 3 words. */
 enum { COLLAB_PROMPT = 4, CONTENT_PROMPT = 8, REC_BESIDE = 9 };
@@ -33,7 +28,10 @@ typedef struct bench {
     uint64_t *scratch; /* [threads × top] */
     int32_t *best;     /* [users × top] */
     int32_t *ids;      /* of one sequence */
-    double optimiser;  /* seconds of the last run */
+    cllm__dtype dtype;
+    double flops;           /* of the step at hand */
+    double optimiser_total; /* seconds of all its runs */
+    int runs;
 } bench;
 
 /* ---- Sequences: ids as bench/shapes.json defines them ---- */
@@ -104,7 +102,7 @@ static cllm_status run_training(bench *b, cllm_error *err) {
         cllm__adam_table_catch_up(&b->items, g->touched_items, g->n_touched_items, b->pool);
         cllm__adam_table_step(&b->items, g->touched_items, g->n_touched_items, g->items, b->pool);
     }
-    b->optimiser = cllm__now() - began;
+    b->optimiser_total += cllm__now() - began;
     return CLLM_OK;
 }
 
@@ -165,82 +163,41 @@ static void count_flops(const bench *b, const struct cllm__bench_list *list, cll
     time->sequences = list->count;
 }
 
-/* One repetition and the peak around it. */
-typedef struct repetition {
-    double seconds, floor;
-    cllm__bench_peaks peaks;
-} repetition;
-
-static int compare_shares(const void *a, const void *b) {
-    const repetition *x = a, *y = b;
-    double difference = x->floor / x->seconds - y->floor / y->seconds;
-    return (difference > 0) - (difference < 0);
+static double floor_of(const void *context, const cllm__bench_peaks *peaks) {
+    const bench *b = context;
+    double compute = b->flops / peaks->flops;
+    double stream = weights_of(b->info) * (b->dtype == CLLM__BF16 ? 2 : sizeof(cllm__real)) / peaks->bandwidth;
+    return b->batch.sequences == 1 && stream > compute ? stream : compute;
 }
 
-static double floor_of(const bench *b, const cllm__step_time *time, cllm__bench_peaks peaks) {
-    double compute = time->flops / peaks.flops;
-    double stream = weights_of(b->info) * (time->dtype == CLLM__BF16 ? 2 : sizeof(cllm__real)) / peaks.bandwidth;
-    return time->sequences == 1 && stream > compute ? stream : compute;
-}
-
-static cllm_status run_once(bench *b, double *seconds, cllm_error *err) {
+static cllm_status run_once(void *context, double *seconds, cllm_error *err) {
+    bench *b = context;
     bool training = b->batch.stage != CLLM__STAGE_PROMPT;
-    b->optimiser = 0;
     if (training) let_rows_wait(b);
     double began = cllm__now();
     CLLM_TRY(training ? run_training(b, err) : run_recommending(b, err));
     *seconds = cllm__now() - began;
-    return CLLM_OK;
-}
-
-/* `*count` repetitions, fewer if they are slow. `peaks`: without flops, those are measured. */
-static cllm_status repeat(bench *b, cllm__step_time *time, repetition *runs, int *count, cllm__bench_peaks peaks, const cllm_host *host,
-                          cllm_error *err) {
-    int most = *count, done = 0;
-    bool given = peaks.flops > 0;
-    double began = cllm__now(), before = given ? peaks.flops : 1e9 * cllm__peak_gflops(time->dtype, b->pool);
-    time->optimiser_seconds = 0;
-    while (done < most && (done < FEWEST || cllm__now() - began < PATIENCE)) {
-        CLLM_TRY(cllm__check_cancelled(host, err));
-        CLLM_TRY(run_once(b, &runs[done].seconds, err));
-        double after = given ? before : 1e9 * cllm__peak_gflops(time->dtype, b->pool);
-        peaks.flops = (before + after) / 2;
-        before = after;
-        runs[done].peaks = peaks;
-        runs[done].floor = floor_of(b, time, peaks);
-        time->optimiser_seconds += b->optimiser;
-        done++;
-    }
-    time->optimiser_seconds /= done;
-    *count = done;
+    b->runs++;
     return CLLM_OK;
 }
 
 static cllm_status time_step(bench *b, cllm__step_time *time, cllm__stage stage, const struct cllm__bench_list *list,
                              const cllm__bench_peaks *peaks, int repeats, const cllm_host *host, cllm_error *err) {
-    repetition *runs = NULL;
-    double warm_up;
-    cllm_status status = CLLM_OK;
-    CLLM_TRY(CLLM_NEW(runs, (size_t)repeats, err));
-    CLLM_TRY_CLEAN(fill(b, stage, list, err));
+    cllm__timing timing = {.context = b, .run = run_once, .floor = floor_of, .dtype = b->dtype, .peaks = peaks, .pool = b->pool, .host = host};
+    cllm__timed timed;
+    CLLM_TRY(fill(b, stage, list, err));
     count_flops(b, list, time);
-    CLLM_TRY_CLEAN(run_once(b, &warm_up, err));
-    cllm__bench_peaks yardstick = peaks != NULL ? *peaks : (cllm__bench_peaks){0, 1e9 * cllm__peak_bandwidth(b->pool)};
-    size_t allocations = cllm__alloc_count();
-    CLLM_TRY_CLEAN(repeat(b, time, runs, &repeats, yardstick, host, err));
-    time->allocations = cllm__alloc_count() - allocations;
-    qsort(runs, (size_t)repeats, sizeof *runs, compare_shares);
-    const repetition *median = &runs[repeats / 2];
-    time->seconds = median->seconds;
-    time->floor = median->floor;
-    time->share = median->floor / median->seconds;
-    time->peaks = median->peaks;
-    time->best = median->seconds;
-    for (int r = 0; r < repeats; r++)
-        if (runs[r].seconds < time->best) time->best = runs[r].seconds;
-cleanup:
-    cllm__free(runs);
-    return status;
+    b->flops = time->flops;
+    b->optimiser_total = b->runs = 0;
+    CLLM_TRY(cllm__bench_time(&timed, &timing, repeats, err));
+    time->seconds = timed.seconds;
+    time->floor = timed.floor;
+    time->share = timed.floor / timed.seconds;
+    time->peaks = timed.peaks;
+    time->best = timed.best;
+    time->allocations = timed.allocations;
+    time->optimiser_seconds = b->optimiser_total / b->runs;
+    return CLLM_OK;
 }
 
 /* ---- */
@@ -307,7 +264,7 @@ cllm_status cllm__bench_steps(cllm__step_time times[CLLM__BENCH_STEPS], const cl
         {CLLM__STAGE_REC, &shapes->rec},       {CLLM__STAGE_PROMPT, &shapes->users},    {CLLM__STAGE_PROMPT, &shapes->one},
     };
     cllm__step_time found[CLLM__BENCH_STEPS] = {0};
-    bench b = {.shapes = shapes, .info = cllm__backbone_info_of(backbone), .pool = pool};
+    bench b = {.shapes = shapes, .info = cllm__backbone_info_of(backbone), .pool = pool, .dtype = dtype};
     cllm_status status = CLLM_OK;
     CLLM_ASSERT(repeats >= 1);
     cllm__meter meter = cllm__meter_begin(host, "bench", "steps", CLLM__BENCH_STEPS);

@@ -9,6 +9,7 @@
 #ifndef CLLM_API_STEP_BENCH_H
 #define CLLM_API_STEP_BENCH_H
 
+#include "api/bench_timing.h"
 #include "backbone/backbone.h"
 
 /* What is timed: a copy of one model of bench/shapes.json, which peer_torch.py runs too. */
@@ -24,11 +25,6 @@ typedef struct cllm__bench_shapes {
     size_t top;
 } cllm__bench_shapes;
 extern const cllm__bench_shapes cllm__bench_gpt2, cllm__bench_mini;
-
-typedef struct cllm__bench_peaks {
-    double flops;     /* per second, of products in the dtype that is timed */
-    double bandwidth; /* bytes per second, reading */
-} cllm__bench_peaks;
 
 typedef struct cllm__step_time {
     const char *name; /* of cllm__bench_step_names */

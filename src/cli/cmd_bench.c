@@ -22,9 +22,9 @@ static void print_report(FILE *to, struct json_object *report) {
 int cmd_bench(int argc, char **argv) {
     cllm_bench_options bench = {0};
     const option_spec specs[] = {
-        {"backbone", 'm', OPTION_TEXT, &bench.backbone, "DIR", "default: GPT-2-124M's shape and the demo's, with random weights"},
-        {"dtype", 0, OPTION_TEXT, &bench.dtype, "f32|bf16", "default: f32, and bf16 where the CPU multiplies it"},
-        {"step", 0, OPTION_TEXT, &bench.step, "NAME", "this one alone: collab, content, ragged, rec, users, one"},
+        {"backbone", 'm', OPTION_TEXT, &bench.backbone, "DIR|FILE", "default: GPT-2-124M's shape and the demo's, with random weights"},
+        {"dtype", 0, OPTION_TEXT, &bench.dtype, "f32|bf16|q8_0", "default: f32, and bf16 where the CPU multiplies it; q8_0 with forward and backward"},
+        {"step", 0, OPTION_TEXT, &bench.step, "NAME", "this one alone: collab, content, ragged, rec, users, one; or the backbone alone: forward, backward (both)"},
         {"threads", 't', OPTION_INT, &bench.threads, "N", "default: all that this process may use"},
         {"quick", 0, OPTION_FLAG, &bench.quick, NULL, "the demo's shape alone, each step once: shows that it works, not how fast"},
         COMMON_OPTIONS,
@@ -34,7 +34,8 @@ int cmd_bench(int argc, char **argv) {
         .about = "Measures this machine's peak (products in f32 and bf16, reading of memory) and, beside the floor that this peak allows,\n"
                  "the time of each kind of training step and of recommending. A share is floor / time; the peak is measured anew around each\n"
                  "repetition. Takes two minutes or three.",
-        .examples = "  cllm4rec bench\n  cllm4rec bench --backbone gpt2 --dtype bf16 --step collab --json\n",
+        .examples = "  cllm4rec bench\n  cllm4rec bench --backbone gpt2 --dtype bf16 --step collab --json\n"
+                    "  cllm4rec bench --backbone smollm2.gguf --step backward\n",
         .min_arguments = 0,
         .max_arguments = 0,
     };

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <json.h>
 
+#include "api/pass_bench.h"
 #include "api/step_bench.h"
 #include "base/io.h"
 
@@ -91,7 +92,47 @@ static void test_figures(void **state) {
     cllm__remove_tree("bench-mini");
 }
 
+/* The backbone alone: its arithmetic by hand, and the lengths that the peer runs. */
+static void test_pass(void **state) {
+    (void)state;
+    cllm__pool *pool;
+    cllm__backbone *backbone;
+    const cllm__bench_peaks peaks = {1e9, 1e9};
+    static const cllm__dtype dtypes[] = {CLLM__F32, CLLM__BF16, CLLM__Q8_0};
+    const double weights = 2.0 * 12 * 128 * 128, attention = 4.0 * 2 * 128 * 40 * (50 * 51 / 2);
+    OK(cllm__pool_create(&pool, 2, ERR));
+    OK(cllm__gpt2_init("bench-pass", cllm__bench_mini.backbone, 1, ERR));
+    for (size_t i = 0; i < 2 * CLLM_LEN(dtypes); i++) {
+        bool backward = i % 2 == 1;
+        cllm__pass_time time;
+        OK(cllm__backbone_open(&backbone, "bench-pass", (cllm__backbone_options){.dtype = dtypes[i / 2], .training = true, .headless = true}, ERR));
+        OK(cllm__bench_pass(&time, backbone, backward, pool, &peaks, 1, NULL, ERR));
+        double expected = backward ? 2 * (2 * weights * 2000 + attention) + attention : 2 * weights * 2000 + attention;
+        assert_true(fabs(time.flops - expected) < 1e-9 * expected);
+        assert_true(fabs(time.timed.floor - expected / 1e9) < 1e-12 && time.timed.seconds >= time.timed.best && time.timed.best > 0);
+        assert_true(time.tokens == 2000 && time.sequences == 40 && time.timed.allocations == 0 && time.timed.repetitions == 1);
+        cllm__backbone_close(backbone);
+    }
+    struct json_object *all = json_object_from_file(TEST_DATA "/../bench/shapes.json");
+    struct json_object *steps = member(member(all, "smollm2"), "steps");
+    static const char *const names[] = {"forward", "backward"};
+    for (size_t i = 0; i < CLLM_LEN(names); i++)
+        assert_true(number(member(steps, names[i]), "sequences") == CLLM__PASS_SEQUENCES && number(member(steps, names[i]), "length") == CLLM__PASS_LENGTH);
+    json_object_put(all);
+    cllm__remove_tree("bench-pass");
+    cllm__gpt2_shape narrow = {.layers = 1, .heads = 1, .width = 8, .vocabulary = 8, .context = 49};
+    cllm__pass_time time;
+    cllm_error error;
+    OK(cllm__gpt2_init("bench-pass", narrow, 1, ERR));
+    OK(cllm__backbone_open(&backbone, "bench-pass", (cllm__backbone_options){.headless = true}, ERR));
+    assert_int_equal(cllm__bench_pass(&time, backbone, false, pool, &peaks, 1, NULL, &error), CLLM_ERR_MISMATCH);
+    assert_non_null(strstr(error.message, "50 tokens"));
+    cllm__backbone_close(backbone);
+    cllm__pool_free(pool);
+    cllm__remove_tree("bench-pass");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_figures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_figures), cmocka_unit_test(test_pass)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,17 @@ done
 fails 2 "give f32 or bf16" bench --dtype f8
 fails 3 "no-such" bench --backbone no-such
 fails 2 "give collab" bench --step walk
+fails 2 "give f32 or bf16" bench --dtype q8_0 --step rec
+for step in forward backward; do
+    run bench --quick --dtype q8_0 --step $step --json --quiet
+    equal steps "$(get -n steps)" 1
+    equal step "$(get steps/0/name)" $step
+    equal dtype "$(get steps/0/dtype)" q8_0
+    equal tokens "$(get steps/0/tokens)" 2000
+    equal "allocations in $step" "$(get steps/0/allocations)" 0
+done
+run bench --quick --dtype f32 --step forward --quiet
+grep -q "^demo  *f32  *forward " stdout || die "no line about the forward pass"
 run bench --quick --dtype f32 --step rec --json --quiet
 equal steps "$(get -n steps)" 1
 equal step "$(get steps/0/name)" rec
