@@ -26,6 +26,21 @@ size_t cllm__bucket_of(size_t history) {
     return bucket;
 }
 
+static const struct {
+    const char *name;
+    size_t upto;
+} g_item_buckets[CLLM__ITEM_BUCKETS] = {{"0", 0}, {"1-3", 3}, {"4-10", 10}, {"11-30", 30}, {"31-100", 100}, {"101-300", 300}, {"301+", SIZE_MAX}};
+
+const char *cllm__item_bucket_name(size_t bucket) {
+    return g_item_buckets[bucket].name;
+}
+
+size_t cllm__item_bucket_of(size_t rows) {
+    size_t bucket = 0;
+    while (rows > g_item_buckets[bucket].upto) bucket++;
+    return bucket;
+}
+
 /* Everything that lives while the users stream through. Rankings are kept for all scorers of a chunk, slot = scorer × chunk
  * + row. */
 typedef struct stream {
@@ -47,6 +62,7 @@ typedef struct stream {
     unsigned char *failed; /* [chunk] */
     uint64_t *heaps;       /* [workers × depth] */
     unsigned char *marks;  /* [workers × n_items], all zero between tasks */
+    uint32_t *had;         /* [n_items] training rows */
     uint32_t *shown;       /* [scorers × cut-offs × n_items]: lists that hold the item behind the cut-off before */
 } stream;
 
@@ -103,6 +119,9 @@ static void take_in(stream *s, size_t scorer) {
         for (size_t r = 0, c = 0; r < s->n_ranked[slot]; r++) {
             while (r >= out->cutoffs.ks[c]) c++;
             shown[c * s->n_items + (size_t)items[r]]++;
+            if (!s->hits[slot * s->depth + r]) continue;
+            double *recall = model->item_recall[cllm__item_bucket_of(s->had[items[r]])];
+            for (size_t larger = c; larger < out->cutoffs.count; larger++) recall[larger]++;
         }
     }
 }
@@ -213,12 +232,9 @@ static void judge_lists(cllm__eval_model *model, const cllm__cutoffs *cutoffs, u
     }
 }
 
-static cllm_status finish(stream *s, cllm_error *err) {
+static void finish(stream *s) {
     cllm__evaluation *out = s->out;
     const cllm__interactions *train = s->data->train;
-    uint32_t *had;
-    CLLM_TRY(CLLM_NEW(had, s->n_items, err));
-    for (size_t i = 0; i < train->count; i++) had[train->items[i]]++;
     double n_active = 0;
     for (size_t u = 0; u < train->n_users; u++) n_active += cllm__row_count(train, u) > 0;
     if (n_active == 0) n_active = 1;
@@ -230,10 +246,11 @@ static cllm_status finish(stream *s, cllm_error *err) {
                 if (out->bucket_users[b] > 0) model->bucket[b * out->values + v] /= (double)out->bucket_users[b];
             }
         }
-        judge_lists(model, &out->cutoffs, s->shown + m * out->cutoffs.count * s->n_items, had, n_active, s->n_items);
+        for (size_t b = 0; b < CLLM__ITEM_BUCKETS; b++) {
+            for (size_t c = 0; c < out->cutoffs.count && out->bucket_targets[b] > 0; c++) model->item_recall[b][c] /= (double)out->bucket_targets[b];
+        }
+        judge_lists(model, &out->cutoffs, s->shown + m * out->cutoffs.count * s->n_items, s->had, n_active, s->n_items);
     }
-    cllm__free(had);
-    return CLLM_OK;
 }
 
 /* ---- Setting up ---- */
@@ -271,6 +288,26 @@ static cllm_status choose_users(cllm__evaluation *out, const stream *s, cllm_err
         out->users[out->n_users++] = (int32_t)user;
         out->bucket_users[cllm__bucket_of(cllm__row_count(s->data->train, user))]++;
     }
+    return CLLM_OK;
+}
+
+/* How often each item was had in training, and the buckets that follow from it. */
+static cllm_status count_items(cllm__evaluation *out, stream *s, cllm_error *err) {
+    unsigned char *marks;
+    CLLM_TRY(CLLM_NEW(s->had, s->n_items, err));
+    CLLM_TRY(CLLM_NEW(marks, s->n_items, err));
+    for (size_t i = 0; i < s->data->train->count; i++) s->had[s->data->train->items[i]]++;
+    for (size_t i = 0; i < s->n_items; i++) out->bucket_items[cllm__item_bucket_of(s->had[i])]++;
+    for (size_t i = 0; i < out->n_users; i++) {
+        size_t user = (size_t)out->users[i], n = cllm__row_count(s->targets, user);
+        const int32_t *targets = cllm__row(s->targets, user);
+        for (size_t j = 0; j < n; j++) {
+            out->bucket_targets[cllm__item_bucket_of(s->had[targets[j]])] += !marks[targets[j]];
+            marks[targets[j]] = 1;
+        }
+        for (size_t j = 0; j < n; j++) marks[targets[j]] = 0;
+    }
+    cllm__free(marks);
     return CLLM_OK;
 }
 
@@ -328,6 +365,7 @@ static void free_buffers(stream *s) {
     cllm__free(s->failed);
     cllm__free(s->heaps);
     cllm__free(s->marks);
+    cllm__free(s->had);
     cllm__free(s->shown);
 }
 
@@ -349,11 +387,12 @@ cllm_status cllm__evaluate(cllm__evaluation **out, const cllm__eval_data *data, 
     made->values = cllm__cutoffs_values(&made->cutoffs);
     s.depth = made->cutoffs.depth;
     CLLM_TRY_CLEAN(choose_users(made, &s, err));
+    CLLM_TRY_CLEAN(count_items(made, &s, err));
     CLLM_TRY_CLEAN(make_models(made, scorers, n_scorers, err));
     CLLM_TRY_CLEAN(cllm__ties_create(&s.ties, s.n_items, options->seed, err));
     CLLM_TRY_CLEAN(make_buffers(&s, n_scorers, err));
     CLLM_TRY_CLEAN(run_stream(&s, scorers, n_scorers, err));
-    CLLM_TRY_CLEAN(finish(&s, err));
+    finish(&s);
     *out = made;
     made = NULL;
 cleanup:

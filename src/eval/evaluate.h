@@ -18,6 +18,12 @@ enum { CLLM__BUCKETS = 6 };
 const char *cllm__bucket_name(size_t bucket);
 size_t cllm__bucket_of(size_t history);
 
+/* Held-out items by how many training rows they have. */
+enum { CLLM__ITEM_BUCKETS = 7 };
+/* "0", "1-3", "4-10", "11-30", "31-100", "101-300", "301+" */
+const char *cllm__item_bucket_name(size_t bucket);
+size_t cllm__item_bucket_of(size_t rows);
+
 /* One user's ranking, as the visitor sees it; everything is borrowed until it returns. */
 typedef struct cllm__eval_user {
     size_t scorer; /* index */
@@ -55,6 +61,7 @@ typedef struct cllm__eval_model {
     double *mean;   /* [values] means over users, in the order of cllm__metrics_user() */
     float *kept;    /* [n_users × n_kept] per user, for intervals and paired tests */
     double *bucket; /* [CLLM__BUCKETS × values] means over the bucket's users, 0 where there is none */
+    double item_recall[CLLM__ITEM_BUCKETS][CLLM__MAX_KS]; /* the share of the bucket's targets that stand in the first k */
     /* What the first k of all lists hold, by cut-off: */
     double coverage[CLLM__MAX_KS];   /* the share of all items that was recommended to somebody */
     double popularity[CLLM__MAX_KS]; /* mean over recommended items of their share of the users with a training row */
@@ -72,6 +79,8 @@ typedef struct cllm__evaluation {
     size_t without_targets; /* asked for, but without a target: left out */
     int32_t *users;         /* [n_users] */
     size_t bucket_users[CLLM__BUCKETS];
+    size_t bucket_targets[CLLM__ITEM_BUCKETS]; /* distinct pairs of user and held-out item */
+    size_t bucket_items[CLLM__ITEM_BUCKETS];   /* all items, held out or not */
     size_t n_kept, *kept; /* which values are kept per user: recall, recall_capped and ndcg at every cut-off */
     size_t n_models;
     cllm__eval_model *models;

@@ -107,6 +107,7 @@ static void put_definitions(builder *b, struct json_object *root) {
         put(b, object, cllm__metric_name((cllm__metric)m),
             json_object_new_string(cllm__metric_definition((cllm__metric)m)));
     }
+    put(b, object, "found", json_object_new_string("share of the held-out items of a bucket that stand in their user's first k"));
     put(b, object, "coverage", json_object_new_string("share of all items that stand in somebody's first k"));
     put(b, object, "popularity",
         json_object_new_string("mean over recommended items of the share of users who had them in training"));
@@ -172,6 +173,25 @@ static void put_buckets(builder *b, struct json_object *root, const cllm__evalua
     put(b, root, "buckets", array);
 }
 
+static void put_item_buckets(builder *b, struct json_object *root, const cllm__evaluation *e) {
+    struct json_object *array = json_object_new_array();
+    for (size_t bucket = 0; bucket < CLLM__ITEM_BUCKETS; bucket++) {
+        if (e->bucket_targets[bucket] == 0) continue;
+        struct json_object *object = json_object_new_object(), *models = json_object_new_object();
+        put(b, object, "training_rows", json_object_new_string(cllm__item_bucket_name(bucket)));
+        put(b, object, "items", json_object_new_uint64(e->bucket_items[bucket]));
+        put(b, object, "targets", json_object_new_uint64(e->bucket_targets[bucket]));
+        for (size_t m = 0; m < e->n_models; m++) {
+            struct json_object *values = json_object_new_object();
+            for (size_t c = 0; c < e->cutoffs.count; c++) put_at(b, values, "found", e->cutoffs.ks[c], e->models[m].item_recall[bucket][c]);
+            put(b, models, e->models[m].name, values);
+        }
+        put(b, object, "models", models);
+        append(b, array, object);
+    }
+    put(b, root, "item_buckets", array);
+}
+
 /* The metric that decides which baseline is the best, as an index into what is kept per user. */
 static cllm_status find_paired(const cllm__evaluation *e, const char *name, size_t *kept, cllm_error *err) {
     size_t wanted = cllm__cutoffs_index(&e->cutoffs, CLLM__NDCG, 100);
@@ -234,6 +254,7 @@ cllm_status cllm__report(struct json_object **out, const cllm__evaluation *e, co
     cllm_status status = put_models(&b, root, e, options, err);
     if (status == CLLM_OK) status = put_paired(&b, root, e, options, err);
     put_buckets(&b, root, e);
+    put_item_buckets(&b, root, e);
     if (status == CLLM_OK && b.short_of_memory) status = cllm__fail_nomem(err);
     if (status != CLLM_OK) {
         json_object_put(root);

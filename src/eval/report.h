@@ -9,6 +9,7 @@
  *                              "coverage@20": …, "popularity@20": …, "novelty@20": …, "gini@20": …, "parameters": "…"},
  *                 "popularity": {…}, …},
  *      "buckets": [{"history": "1-2", "users": …, "models": {"cllm4rec": {"recall@20": …, …}, …}}, …],
+ *      "item_buckets": [{"training_rows": "4-10", "items": …, "targets": …, "models": {"cllm4rec": {"found@20": …}, …}}, …],
  *      "paired": {"model": "cllm4rec", "best_baseline": "ease", "metric": "ndcg@100", "difference": …,
  *                 "interval": [low, high], "p": …, "p_permutation": …}}
  *

@@ -109,6 +109,31 @@ static void test_contents(void **state) {
         assert_true(get_number(get(get(bucket, "models"), "ease"), "recall@20") >= 0);
     }
     assert_int_equal(users, e->n_users);
+
+    /* By the popularity of what was held out: counted once more, from the rows. */
+    size_t had[ITEMS] = {0}, targets[CLLM__ITEM_BUCKETS] = {0}, items[CLLM__ITEM_BUCKETS] = {0}, all = 0;
+    for (size_t i = 0; i < s.f.split[0].count; i++) had[s.f.split[0].items[i]]++;
+    for (size_t i = 0; i < ITEMS; i++) items[cllm__item_bucket_of(had[i])]++;
+    for (size_t i = 0; i < s.f.split[2].count; i++) targets[cllm__item_bucket_of(had[s.f.split[2].items[i]])]++;
+    struct json_object *by_item = get(root, "item_buckets");
+    for (size_t b = 0, row = 0; b < CLLM__ITEM_BUCKETS; b++) {
+        if (targets[b] == 0) continue;
+        struct json_object *bucket = json_object_array_get_idx(by_item, row++);
+        assert_string_equal(json_object_get_string(get(bucket, "training_rows")), cllm__item_bucket_name(b));
+        assert_int_equal(get_number(bucket, "targets"), targets[b]);
+        assert_int_equal(get_number(bucket, "items"), items[b]);
+        struct json_object *model = get(get(bucket, "models"), "cllm4rec");
+        assert_true(get_number(model, "found@5") <= get_number(model, "found@20"));
+        all += targets[b];
+    }
+    assert_int_equal(all, s.f.split[2].count);
+    /* All that was found, over all targets: precision counts the same hits. */
+    double found = 0;
+    for (size_t b = 0; b < json_object_array_length(by_item); b++) {
+        struct json_object *bucket = json_object_array_get_idx(by_item, b);
+        found += get_number(get(get(bucket, "models"), "ease"), "found@10") * get_number(bucket, "targets");
+    }
+    check_near(found, get_number(get(models, "ease"), "precision@10") * 10 * (double)e->n_users, 1e-2);
     json_object_put(root);
     free_setting(&s);
 }
