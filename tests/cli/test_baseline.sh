@@ -31,6 +31,15 @@ run baseline data --models bpr,random
 grep -q "^random " stdout || die "the table has no row for random"
 grep -q "uniform negatives" stdout || die "the table does not name bpr's parameters"
 
+# 300,000 items, of which most are never bought: EASE would take 1,080 GB.
+awk 'BEGIN { print "#item\ttitle"; for (i = 1; i <= 300000; i++) printf "i%02d\tThing\n", i }' >many.tsv
+run prepare reviews.tsv --items many.tsv -o many -q
+run eval --data many -k 20 --json
+equal models "$(get -n models)" 3
+grep -q "ease is left out: ease and ease_text on 300000 items needs 1[0-9][0-9][0-9].* GB of memory" stderr || die "no warning about ease"
+grep -q "ease_text is left out: ease_text on 300000 items needs" stderr || die "no warning about ease_text"
+fails 3 "ease on 300000 items needs .* GB of memory, and .* GB are allowed" baseline many --models ease
+
 fails 2 "baseline" baseline
 fails 2 "'svd' is no baseline: give all, none, or some of random,popularity" baseline data --models ease,svd
 fails 2 "twice" baseline data --models ease,ease
