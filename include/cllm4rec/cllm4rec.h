@@ -195,6 +195,25 @@ CLLM_API void cllm_evaluate_options_init(cllm_evaluate_options *options);
 /* Full ranking over all items; training items masked. `report_json`: caller frees. docs/EVALUATION.md defines the metrics. */
 CLLM_API CLLM_CHECK cllm_status cllm_evaluate(const cllm_evaluate_options *options, char **report_json, cllm_error *err);
 
+/* Zero is the default of each, but for `samples`. */
+typedef struct cllm_report_options {
+    const char *const *runs;        /* run folders, finished; of one data set or of several */
+    size_t n_runs;
+    const char *output;             /* the HTML file */
+    const char *title;              /* NULL: one that names the data */
+    const char *dataset, *split, *baselines, *profile; /* as in cllm_evaluate_options, for every run */
+    size_t samples;                 /* users whose recommendations are shown */
+    bool force;                     /* replace an existing file */
+    int threads;
+    cllm_host host;
+} cllm_report_options;
+
+CLLM_API void cllm_report_options_init(cllm_report_options *options);
+/* Evaluates the runs as cllm_evaluate() does and writes one HTML file with inline SVG, which loads and runs nothing: comparison
+ * with intervals, by history and popularity, training curves, recommendations. `summary_json` (caller frees; may be NULL) receives
+ * {"output","bytes","title","runs":[{"name","run","training_seconds","evaluation"}]}. */
+CLLM_API CLLM_CHECK cllm_status cllm_report(const cllm_report_options *options, char **summary_json, cllm_error *err);
+
 /* ---- Recommending ---------------------------------------------------------------------------------------------- */
 
 /* A trained run, opened: immutable, shared by threads. */

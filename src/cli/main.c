@@ -9,6 +9,7 @@ const command COMMANDS[] = {
     {"train", "train CLLM4Rec on a data set: makes a run folder", cmd_train},
     {"eval", "rank all items for held-out rows, beside simple baselines", cmd_eval},
     {"baseline", "tune simple models on a data set and measure them alone", cmd_baseline},
+    {"report", "one HTML file that shows what runs found", cmd_report},
     {"recommend", "the best items for a user, a file of users, or a bare history", cmd_recommend},
     {"similar", "the items most like an item or a text", cmd_similar},
     {"export", "write user and item vectors as .npz or TSV", cmd_export},

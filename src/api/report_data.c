@@ -1,0 +1,231 @@
+#include "api/report_data.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { LOG_LIMIT = 256 << 20, MAX_RUNS = 1000 };
+
+/* ---- Reading JSON ---- */
+
+struct json_object *cllm__report_at(struct json_object *object, const char *path) {
+    char name[128];
+    while (object != NULL && *path != '\0') {
+        size_t length = strcspn(path, "/");
+        if (length >= sizeof name || !json_object_is_type(object, json_type_object)) return NULL;
+        memcpy(name, path, length);
+        name[length] = '\0';
+        struct json_object *member = NULL;
+        if (!json_object_object_get_ex(object, name, &member)) return NULL;
+        object = member;
+        path += length + (path[length] == '/');
+    }
+    return object;
+}
+
+double cllm__report_number(struct json_object *object, const char *path) {
+    struct json_object *member = cllm__report_at(object, path);
+    bool number = json_object_is_type(member, json_type_double) || json_object_is_type(member, json_type_int);
+    return number ? json_object_get_double(member) : NAN;
+}
+
+const char *cllm__report_string(struct json_object *object, const char *path) {
+    struct json_object *member = cllm__report_at(object, path);
+    return json_object_is_type(member, json_type_string) ? json_object_get_string(member) : "";
+}
+
+void cllm__report_interval(struct json_object *array, double *low, double *high) {
+    bool there = json_object_is_type(array, json_type_array) && json_object_array_length(array) == 2;
+    *low = there ? json_object_get_double(json_object_array_get_idx(array, 0)) : NAN;
+    *high = there ? json_object_get_double(json_object_array_get_idx(array, 1)) : NAN;
+}
+
+bool cllm__report_is_upkeep(const char *setting) {
+    return strcmp(setting, "checkpoint-seconds") == 0;
+}
+
+const char *cllm__report_own_model(const cllm__report_run *run) {
+    struct json_object *models = cllm__report_at(run->evaluation, "models");
+    if (json_object_is_type(models, json_type_object)) {
+        json_object_object_foreach(models, name, unused) {
+            (void)unused;
+            return name; /* the run stands first */
+        }
+    }
+    return "";
+}
+
+void cllm__report_main_metric(const cllm__report_run *run, const char **metric, const char **label) {
+    struct json_object *headline = cllm__report_at(run->evaluation, "headline");
+    *metric = *label = "";
+    for (size_t i = 0; headline != NULL && i < json_object_array_length(headline); i++) {
+        struct json_object *line = json_object_array_get_idx(headline, i);
+        *metric = cllm__report_string(line, "metric");
+        *label = cllm__report_string(line, "label");
+        if (strncmp(*metric, "ndcg", 4) == 0) return;
+    }
+}
+
+/* ---- Gathering ---- */
+
+static cllm_status read_log(cllm__report_run *run, cllm_error *err) {
+    char *path = cllm__path_join(run->path, "log.jsonl"), *text = NULL;
+    size_t size = 0;
+    run->epochs = json_object_new_array();
+    cllm_status status = path == NULL || run->epochs == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+    if (status == CLLM_OK && cllm__path_exists(path)) status = cllm__read_file(path, LOG_LIMIT, &text, &size, err);
+    size_t number = 1;
+    for (char *line = text; status == CLLM_OK && line != NULL && *line != '\0'; number++) {
+        char *next = strchr(line, '\n');
+        if (next != NULL) *next = '\0';
+        struct json_object *object = json_tokener_parse(line);
+        if (!json_object_is_type(object, json_type_object)) {
+            status = cllm__fail(err, CLLM_ERR_DATA, "%s: line %zu is no JSON object: remove it, or train the run once more", path, number);
+            json_object_put(object);
+        } else if (strcmp(cllm__report_string(object, "event"), "epoch") == 0) {
+            double seconds = cllm__report_number(object, "seconds");
+            if (isfinite(seconds)) run->seconds += seconds;
+            json_object_array_add(run->epochs, object);
+        } else {
+            json_object_put(object);
+        }
+        line = next == NULL ? NULL : next + 1;
+    }
+    cllm__free(text);
+    cllm__free(path);
+    return status;
+}
+
+static cllm_status open_run(const cllm__report_data *data, cllm__report_run *run, cllm_error *err) {
+    const cllm__run_options options = {.parts = CLLM__RUN_MANIFEST};
+    CLLM_TRY(cllm__run_open(&run->run, run->path, &options, err));
+    const char *state = cllm__report_string(run->run.manifest, "status");
+    if (strcmp(state, "done") != 0) {
+        return cllm__fail(err, CLLM_ERR_DATA, "the run '%s' is not finished (status '%s'): go on with cllm4rec train --resume -o %s", run->path,
+                          state, run->path);
+    }
+    run->data_path = data->options->dataset != NULL ? data->options->dataset : cllm__report_string(run->run.manifest, "dataset/path");
+    char *text;
+    cllm_status status = cllm_inspect(run->data_path, &text, err);
+    if (status != CLLM_OK) {
+        if (data->options->dataset == NULL) cllm__error_prefix(err, "the data set of '%s' (another place: --data DIR)", run->path);
+        return status;
+    }
+    run->summary = json_tokener_parse(text);
+    cllm_text_free(text);
+    return read_log(run, err);
+}
+
+static const char *last_part(const char *path, size_t *length) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    *length = end - begin;
+    return path + begin;
+}
+
+static cllm_status name_runs(cllm__report_data *data, cllm_error *err) {
+    for (size_t i = 0; i < data->n_runs; i++) {
+        size_t length, other;
+        const char *name = last_part(data->runs[i].path, &length);
+        bool alone = true;
+        for (size_t j = 0; j < data->n_runs && alone; j++) {
+            const char *second = last_part(data->runs[j].path, &other);
+            alone = j == i || length != other || strncmp(name, second, length) != 0;
+        }
+        data->runs[i].name = alone ? cllm__strndup(name, length) : cllm__strdup(data->runs[i].path);
+        if (data->runs[i].name == NULL) return cllm__fail_nomem(err);
+    }
+    return CLLM_OK;
+}
+
+static void group_runs(cllm__report_data *data) {
+    for (size_t i = 0; i < data->n_runs; i++) {
+        const char *hash = cllm__report_string(data->runs[i].run.manifest, "dataset/hash");
+        size_t same = 0, before = 0;
+        while (same < i && strcmp(cllm__report_string(data->runs[same].run.manifest, "dataset/hash"), hash) != 0) same++;
+        data->runs[i].group = same < i ? data->runs[same].group : data->n_groups++;
+        for (size_t j = 0; j < i; j++) before += data->runs[j].group == data->runs[i].group;
+        data->runs[i].style = (int)(before % CLLM__SVG_STYLES);
+    }
+}
+
+static cllm_status evaluate_run(const cllm__report_data *data, cllm__report_run *run, cllm_error *err) {
+    cllm_evaluate_options options;
+    cllm_evaluate_options_init(&options);
+    options.run = run->path;
+    options.dataset = data->options->dataset;
+    options.split = data->options->split;
+    options.baselines = data->options->baselines;
+    options.profile = data->options->profile;
+    options.threads = data->options->threads;
+    options.host = data->options->host;
+    char *text;
+    CLLM_TRY(cllm_evaluate(&options, &text, err));
+    run->evaluation = json_tokener_parse(text);
+    cllm_text_free(text);
+    return run->evaluation == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+}
+
+cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err) {
+    const cllm_report_options *options = data->options;
+    if (options->n_runs > MAX_RUNS) return cllm__fail(err, CLLM_ERR_USAGE, "%zu runs: give at most %d", options->n_runs, MAX_RUNS);
+    CLLM_TRY(CLLM_NEW(data->runs, options->n_runs, err));
+    for (; data->n_runs < options->n_runs; data->n_runs++) data->runs[data->n_runs].path = options->runs[data->n_runs];
+    for (size_t i = 0; i < data->n_runs; i++) CLLM_TRY(open_run(data, &data->runs[i], err));
+    CLLM_TRY(name_runs(data, err));
+    group_runs(data);
+    for (size_t i = 0; i < data->n_runs; i++) CLLM_TRY(evaluate_run(data, &data->runs[i], err));
+    return CLLM_OK;
+}
+
+void cllm__report_data_free(cllm__report_data *data) {
+    for (size_t i = 0; i < data->n_runs; i++) {
+        cllm__run_free(&data->runs[i].run);
+        cllm__free(data->runs[i].name);
+        json_object_put(data->runs[i].evaluation);
+        json_object_put(data->runs[i].summary);
+        json_object_put(data->runs[i].epochs);
+    }
+    cllm__free(data->runs);
+    data->runs = NULL;
+    data->n_runs = 0;
+}
+
+/* ---- Rows ---- */
+
+cllm_status cllm__report_rows(const cllm__report_data *data, size_t group, cllm__report_row **rows, size_t *count, cllm_error *err) {
+    size_t capacity = 0, n = 0;
+    const char *metric = "", *label;
+    cllm__report_row *made = NULL;
+    for (size_t i = 0; i < data->n_runs; i++) {
+        const cllm__report_run *run = &data->runs[i];
+        struct json_object *models = cllm__report_at(run->evaluation, "models");
+        if (run->group != group || models == NULL) continue;
+        bool first = n == 0, own = true;
+        int baselines = 0;
+        if (first) cllm__report_main_metric(run, &metric, &label);
+        json_object_object_foreach(models, name, model) {
+            if (!own && !first) break; /* the baselines are those of the first run */
+            if (CLLM_GROW(made, capacity, n + 1, err) != CLLM_OK) {
+                cllm__free(made);
+                return CLLM_ERR_NOMEM;
+            }
+            made[n++] = own ? (cllm__report_row){run->name, model, run, run->style}
+                            : (cllm__report_row){name, model, NULL, CLLM__SVG_BASELINE + baselines++};
+            own = false;
+        }
+    }
+    for (size_t i = 1; i < n; i++) { /* best first, ties in their order */
+        for (size_t j = i; j > 0 && cllm__report_number(made[j].model, metric) > cllm__report_number(made[j - 1].model, metric); j--) {
+            cllm__report_row swap = made[j];
+            made[j] = made[j - 1];
+            made[j - 1] = swap;
+        }
+    }
+    *rows = made;
+    *count = n;
+    return CLLM_OK;
+}

@@ -1,0 +1,68 @@
+/*
+ * What a report shows, gathered: of each run its manifest, its evaluation (as cllm_evaluate() reports it), its log, and the summary
+ * of its data. Nothing here is computed anew or kept for later.
+ */
+#ifndef CLLM_API_REPORT_DATA_H
+#define CLLM_API_REPORT_DATA_H
+
+#include "api/report_page.h"
+#include "api/report_svg.h"
+#include "api/run.h"
+
+typedef struct cllm__report_run {
+    const char *path;               /* as it was given */
+    const char *data_path;          /* in the manifest, or as given for all */
+    char *name;                     /* the folder's, or the path where two would have the same */
+    cllm__run run;                  /* manifest and settings */
+    struct json_object *evaluation; /* of cllm_evaluate() */
+    struct json_object *summary;    /* of the data set */
+    struct json_object *epochs;     /* array: the lines of log.jsonl that tell of an epoch */
+    double seconds;                 /* of all epochs */
+    size_t group;                   /* runs on the same data have the same number */
+    int style;                      /* in figures */
+} cllm__report_run;
+
+typedef struct cllm__report_data {
+    const cllm_report_options *options;
+    cllm__report_run *runs;
+    size_t n_runs, n_groups;
+} cllm__report_data;
+
+/* `data` is {0} but for its options, and freed by the caller in every case. Every run is looked at before the first is evaluated. */
+CLLM_CHECK cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err);
+void cllm__report_data_free(cllm__report_data *data);
+
+/* A member by a path like "models/ease/ndcg@100"; NULL if it is missing. */
+struct json_object *cllm__report_at(struct json_object *object, const char *path);
+double cllm__report_number(struct json_object *object, const char *path); /* NaN if it is missing */
+const char *cllm__report_string(struct json_object *object, const char *path); /* "" */
+/* The two numbers of an interval; NaN if there is none. */
+void cllm__report_interval(struct json_object *array, double *low, double *high);
+/* Whether a setting says nothing about the model. */
+bool cllm__report_is_upkeep(const char *setting);
+/* The name of the run itself among its evaluation's models. */
+const char *cllm__report_own_model(const cllm__report_run *run);
+/* The metric that orders the table: the headline's first NDCG, else its last; and how the headline calls it. */
+void cllm__report_main_metric(const cllm__report_run *run, const char **metric, const char **label);
+
+/* ---- Parts of the page (report_figures.c, report_tables.c, report_samples.c) ---- */
+
+/* One line of the comparison: a run or a baseline of a group, best first by the main metric. */
+typedef struct cllm__report_row {
+    const char *name;
+    struct json_object *model;   /* its metrics */
+    const cllm__report_run *run; /* NULL: a baseline */
+    int style;
+} cllm__report_row;
+/* *rows: cllm__free. */
+CLLM_CHECK cllm_status cllm__report_rows(const cllm__report_data *data, size_t group, cllm__report_row **rows, size_t *count, cllm_error *err);
+
+void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t group, const cllm__report_row *rows, size_t count);
+/* What the runs were given: backbone, preset, settings, time. */
+void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size_t group);
+CLLM_CHECK cllm_status cllm__report_comparison(cllm__page *page, const cllm__report_data *data, size_t group, const cllm__report_row *rows,
+                                               size_t count, cllm_error *err);
+CLLM_CHECK cllm_status cllm__report_training(cllm__page *page, const cllm__report_data *data, size_t group, cllm_error *err);
+CLLM_CHECK cllm_status cllm__report_samples(cllm__page *page, const cllm__report_run *run, const cllm_report_options *options, cllm_error *err);
+
+#endif
