@@ -7,7 +7,7 @@ make_run -q
 run eval run --json
 equal split "$(get split)" test
 equal users "$(get users)" 12
-for model in cllm4rec popularity itemknn ease; do
+for model in cllm4rec popularity itemknn textknn ease ease_text; do
     for metric in recall@20 recall_capped@20 ndcg@100 recall@5; do
         value=$(get models/$model/$metric)
         awk -v v="$value" 'BEGIN { exit !(v >= 0 && v <= 1) }' || die "$model $metric is $value"
