@@ -136,10 +136,11 @@ cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_
     if (cllm__path_is_folder(path)) {
         CLLM_TRY_CLEAN(read_config(&checkpoint, path, err));
         CLLM_TRY_CLEAN(open_weights(&checkpoint, path, err));
-    } else if (cllm__gguf_is(path)) {
-        CLLM_TRY_CLEAN(open_gguf(&checkpoint, path, err));
     } else {
-        return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is a file, but not a GGUF file; give one, or a Hugging Face folder "
+        bool gguf = false;
+        CLLM_TRY(cllm__gguf_recognise(path, &gguf, err));
+        if (gguf) CLLM_TRY_CLEAN(open_gguf(&checkpoint, path, err));
+        else return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is a file, but not a GGUF file; give one, or a Hugging Face folder "
                           "with config.json and model.safetensors", path);
     }
     *out = checkpoint;
@@ -166,8 +167,10 @@ cllm_status cllm__checkpoint_rows(const char *path, size_t *rows, cllm_error *er
     const size_t none = 0;
     size_t found = 0;
     if (!cllm__path_is_folder(path)) {
+        bool gguf = false;
         *rows = 0;
-        return cllm__gguf_is(path) ? rows_of_gguf(path, rows, err) : CLLM_OK;
+        CLLM_TRY(cllm__gguf_recognise(path, &gguf, err));
+        return gguf ? rows_of_gguf(path, rows, err) : CLLM_OK;
     }
     CLLM_TRY(find_file(path, "config.json", &config, err));
     cllm_status status = CLLM_OK;

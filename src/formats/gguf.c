@@ -544,12 +544,14 @@ void cllm__gguf_close(cllm__gguf *file) {
     cllm__free(file);
 }
 
-bool cllm__gguf_is(const char *path) {
+cllm_status cllm__gguf_recognise(const char *path, bool *is, cllm_error *err) {
     cllm__map map;
-    if (cllm__path_is_folder(path) || cllm__map_open(&map, path, NULL) != CLLM_OK) return false;
-    bool is = map.size >= MAGIC_BYTES && memcmp(map.data, MAGIC, MAGIC_BYTES) == 0;
+    *is = false;
+    if (cllm__path_is_folder(path)) return CLLM_OK;
+    CLLM_TRY(cllm__map_open(&map, path, err));
+    *is = map.size >= MAGIC_BYTES && memcmp(map.data, MAGIC, MAGIC_BYTES) == 0;
     cllm__map_close(&map);
-    return is;
+    return CLLM_OK;
 }
 
 /* ---- What the file says ---- */

@@ -64,8 +64,8 @@ typedef struct cllm__gguf_tensor {
     size_t bytes;
 } cllm__gguf_tensor;
 
-/* Whether the file begins with GGUF's magic; false if it cannot be read. */
-bool cllm__gguf_is(const char *path);
+/* Whether the file begins with GGUF's magic; a folder doesn't. One that cannot be opened is an error. */
+CLLM_CHECK cllm_status cllm__gguf_recognise(const char *path, bool *is, cllm_error *err);
 /* CLLM_ERR_DATA for a damaged file, CLLM_ERR_UNSUPPORTED for another version, a big-endian file, or a tensor type that is
  * not dequantised (named with its tensor), CLLM_ERR_USAGE for a later file of several, CLLM_ERR_NOT_FOUND for a missing
  * one. */

@@ -188,8 +188,12 @@ static cllm_status open_gguf(cllm__tokenizer **out, const char *path, cllm_error
 }
 
 cllm_status cllm__tokenizer_open(cllm__tokenizer **out, const char *path, cllm_error *err) {
-    if (!cllm__path_is_folder(path)) return cllm__gguf_is(path) ? open_gguf(out, path, err) : open_json(out, path, err);
     cllm__tokenizer *t = NULL;
+    bool gguf = false;
+    if (!cllm__path_is_folder(path)) {
+        CLLM_TRY(cllm__gguf_recognise(path, &gguf, err));
+        return gguf ? open_gguf(out, path, err) : open_json(out, path, err);
+    }
     char *json = cllm__path_join(path, "tokenizer.json"), *vocab = cllm__path_join(path, "vocab.json"),
          *merges = cllm__path_join(path, "merges.txt");
     cllm_status status = CLLM_OK;

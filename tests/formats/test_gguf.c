@@ -9,13 +9,19 @@
 static cllm_error err;
 static gguf_build b;
 
+static bool is_gguf(const char *path) {
+    bool is;
+    assert_ok(cllm__gguf_recognise(path, &is, &err));
+    return is;
+}
+
 /* ---- Number formats, against the format's own package ---- */
 
 static void test_blocks(void **state) {
     (void)state;
     cllm__gguf *file;
     cllm__safetensors *wanted;
-    assert_true(cllm__gguf_is(TEST_DATA "/golden/gguf_blocks.gguf"));
+    assert_true(is_gguf(TEST_DATA "/golden/gguf_blocks.gguf"));
     assert_ok(cllm__gguf_open(&file, TEST_DATA "/golden/gguf_blocks.gguf", &err));
     assert_ok(cllm__safetensors_open(&wanted, TEST_DATA "/golden/gguf_blocks.safetensors", &err));
     assert_int_equal(cllm__gguf_tensors(file), 15);
@@ -271,9 +277,11 @@ static void test_header(void **state) {
     gguf_begin(&b, 3, 0, 0);
     b.data[3] = 'X';
     refuse(CLLM_ERR_DATA, "does not begin with GGUF");
-    assert_false(cllm__gguf_is(put()));
-    assert_false(cllm__gguf_is(scratch));
-    assert_false(cllm__gguf_is(scratch_path("no-such")));
+    assert_false(is_gguf(put()));
+    assert_false(is_gguf(scratch));
+    bool is;
+    assert_int_equal(cllm__gguf_recognise(scratch_path("no-such"), &is, &err), CLLM_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, "no-such"));
     gguf_begin(&b, 1, 0, 0);
     refuse(CLLM_ERR_UNSUPPORTED, "version 1");
     gguf_begin(&b, 3 << 24, 0, 0);
