@@ -23,7 +23,8 @@ typedef enum cllm__rng_stage {
     CLLM_RNG_BOOTSTRAP,
     CLLM_RNG_DEMO,
     CLLM_RNG_TEST,
-    CLLM_RNG_BASELINE /* fitting a baseline; epoch = which numbers, example = row */
+    CLLM_RNG_BASELINE, /* fitting a baseline; epoch = which numbers, example = row */
+    CLLM_RNG_SWEEP     /* settings of a trial; epoch = attempt, example = trial */
 } cllm__rng_stage;
 
 typedef struct cllm__rng {
