@@ -592,6 +592,100 @@ static void test_backbone(void **state) {
     assert_true(try_memory(&t) > 20);
 }
 
+/* ---- backbone convert, generate, eval ---- */
+
+static uint64_t g_converted;
+
+static cllm_status convert_to(const char *name, bool force, cllm_error *err) {
+    return cllm_backbone_convert(in("model.gguf"), in(name), "bf16", force, err);
+}
+
+static cllm_status call_convert(cllm_error *err) {
+    return convert_to("new", false, err);
+}
+
+static cllm_status call_convert_force(cllm_error *err) {
+    return convert_to("new", true, err);
+}
+
+/* Nothing, or (the flush of the parent folder failed) all of it. */
+static void converted_or_nothing(void) {
+    if (!is_there("new")) return;
+    assert_true(hash_of("new/model.safetensors") == g_converted);
+    backbone_whole();
+}
+
+/* The backbone that was there before, with its tokenizer, or all of the new one. */
+static void converted_or_old(void) {
+    bool old = hash_of("new/model.safetensors") == hash_of("backbone/model.safetensors");
+    assert_true(old || hash_of("new/model.safetensors") == g_converted);
+    assert_true(is_there("new/vocab.json") == old);
+    backbone_whole();
+}
+
+static void test_convert(void **state) {
+    (void)state;
+    char command[512];
+    snprintf(command, sizeof command, "cp '" TEST_DATA "/golden/gguf_llama.gguf' '%s'", in("model.gguf"));
+    assert_int_equal(system(command), 0);
+    OK(convert_to("converted", false, ERR));
+    g_converted = hash_of("converted/model.safetensors");
+    const trial fresh = {.prepare = remove_new, .call = call_convert, .check = converted_or_nothing};
+    assert_true(try_io(&fresh) > 12);
+    assert_true(try_memory(&fresh) > 20);
+    const trial forced = {.prepare = copy_backbone, .call = call_convert_force, .check = converted_or_old};
+    assert_true(try_io(&forced) > 12);
+    assert_true(try_memory(&forced) > 20);
+}
+
+static char *g_said; /* what a call gave without a fault */
+
+static void says_the_same(char *text) {
+    if (g_said == NULL) {
+        g_said = text;
+        return;
+    }
+    assert_string_equal(text, g_said);
+    cllm_text_free(text);
+}
+
+static void forget(void) {
+    cllm_text_free(g_said);
+    g_said = NULL;
+}
+
+static cllm_status call_generate(cllm_error *err) {
+    cllm_generate_options options = {.backbone = in("backbone"), .prompt = "the old", .tokens = 4, .temperature = 1, .top_p = .9, .threads = 1};
+    char *text = NULL;
+    size_t length;
+    cllm_status status = cllm_backbone_generate(&options, &text, &length, err);
+    if (status == CLLM_OK) says_the_same(text);
+    else assert_null(text);
+    return status;
+}
+
+static cllm_status call_score(cllm_error *err) {
+    cllm_score_options options = {.backbone = in("backbone"), .file = in("lines.txt"), .threads = 1};
+    char *json = NULL;
+    cllm_status status = cllm_backbone_score(&options, &json, err);
+    if (status == CLLM_OK) says_the_same(json);
+    else assert_null(json);
+    return status;
+}
+
+static void test_language_model(void **state) {
+    (void)state;
+    put("lines.txt", "the old lamp\nthe new lamp, and a door\n");
+    cllm_status (*const calls[])(cllm_error *) = {call_generate, call_score};
+    for (size_t i = 0; i < CLLM_LEN(calls); i++) {
+        const trial t = {.call = calls[i]};
+        OK(calls[i](ERR));
+        assert_true(try_io(&t) > 5);
+        assert_true(try_memory(&t) > 20);
+        forget();
+    }
+}
+
 static cllm_status call_shop(cllm_error *err) {
     return cllm_demo_shop(in("new"), 3, 12, 1, err);
 }
@@ -640,7 +734,8 @@ int main(void) {
         cmocka_unit_test(test_train_final), cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_resume),
         cmocka_unit_test(test_final_afterwards), cmocka_unit_test(test_force), cmocka_unit_test(test_dry_run),
         cmocka_unit_test(test_evaluate),   cmocka_unit_test(test_recommend), cmocka_unit_test(test_export),
-        cmocka_unit_test(test_backbone),   cmocka_unit_test(test_shop),     cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_backbone),   cmocka_unit_test(test_convert),  cmocka_unit_test(test_language_model),
+        cmocka_unit_test(test_shop),       cmocka_unit_test(test_looks),
     };
     return cmocka_run_group_tests(tests, make_world, remove_world);
 }
