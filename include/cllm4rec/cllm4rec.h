@@ -166,6 +166,30 @@ CLLM_API CLLM_CHECK cllm_status cllm_train(const cllm_train_options *options, ch
 /* The presets with all their settings, as JSON (caller frees). */
 CLLM_API CLLM_CHECK cllm_status cllm_train_presets(char **json, cllm_error *err);
 
+/* Zero is the default of each; dataset, output and space are needed. */
+typedef struct cllm_sweep_options {
+    const char *dataset;            /* a data set folder */
+    const char *output;             /* the sweep's folder */
+    const char *space;              /* a JSON file: setting -> [values], or {"min":…,"max":…,"log":true}; docs/FORMATS.md */
+    const char *backbone, *preset;  /* of every trial, as in cllm_train_options */
+    const char *const *settings;    /* likewise, below those of the space */
+    size_t n_settings;
+    const char *dtype, *backbone_dtype;
+    size_t trials;                  /* 0: 20 */
+    const char *rungs;              /* ascending parts of all epochs, the last is 1; NULL: "0.1,0.3,1" */
+    const char *keep;               /* which run folders stay: NULL or "best", or "all" */
+    uint64_t seed;                  /* of the draws */
+    int threads;
+    bool resume;                    /* go on with the sweep in `output`; everything but threads and host is taken from there */
+    bool force;                     /* replace an existing one */
+    cllm_host host;
+} cllm_sweep_options;
+
+/* Random search with successive halving on the monitor in validation: every trial is trained for the first part of the epochs, the
+ * best of them anew for the next part, and so on. Interrupted or killed at any moment, with `resume` it ends in the same table.
+ * `results_json` (caller frees; may be NULL) receives what DIR/results.json holds. */
+CLLM_API CLLM_CHECK cllm_status cllm_sweep(const cllm_sweep_options *options, char **results_json, cllm_error *err);
+
 /* ---- Evaluation ------------------------------------------------------------------------------------------------ */
 
 typedef struct cllm_evaluate_options {

@@ -116,7 +116,7 @@ static void end(cllm__page *page, const char *title, const char *note) {
     cllm__page_text(page, title, 0);
     cllm__page_put(page, "</b>");
     if (note != NULL) {
-        cllm__page_put(page, ". ");
+        cllm__page_put(page, ": ");
         cllm__page_text(page, note, 0);
     }
     cllm__page_put(page, "</figcaption></figure>\n");
