@@ -1,0 +1,68 @@
+# report: one HTML file that loads nothing, with the figures of eval --json, whatever the data's titles are.
+. "$(dirname "$0")/../support/cli.sh"
+
+check_help report --output --force --title --split --baselines --samples --data
+make_shop
+# Titles that would be markup, an entity, or the end of an element, and a character that XML does not have.
+awk -F '\t' -v OFS='\t' '$1 == "i03" { $2 = "<script>alert(\"1\")</script>" } $1 == "i04" { $2 = "</svg> & \"quoted\" <img src=x onerror=y>" }
+    $1 == "i05" { $2 = "bell\007 ]]> -- lamp" } { print }' items.tsv >hostile.tsv
+run prepare reviews.tsv --items hostile.tsv --raw-text -o data
+for value in 0 1 100; do run train data -o lambda$value --epochs 1/1/2 --max-text-tokens 8 --lambda-c $value; done
+
+run report lambda1 -o one.html --json --samples 4
+equal output "$(get output)" one.html
+equal bytes "$(get bytes)" "$(wc -c <one.html | tr -d ' ')"
+equal runs "$(get -n runs)" 1
+
+# The table has eval's figures, to the fourth decimal, with their intervals.
+run eval lambda1 --json
+for model in cllm4rec popularity ease; do
+    for metric in recall_capped@20 recall_capped@40 ndcg@100; do
+        want=$(printf '%.4f<small>%.4f–%.4f' "$(get models/$model/$metric)" "$(get models/$model/interval/$metric/0)" "$(get models/$model/interval/$metric/1)")
+        grep -q -F -e "$want" one.html || die "the table does not have $model's $metric, $want"
+    done
+done
+for part in "popularity of the item" "Loss of histories" "NDCG@100 in validation" "80/10/10" "users" "max-text-tokens=8"; do
+    grep -q -F -e "$part" one.html || die "the report has no '$part'"
+done
+# All users of this shop fall into one bucket: a figure of one point would say nothing.
+! grep -q "length of history" one.html || die "a figure of one bucket"
+
+# check_page FILE: nothing is loaded or run, and it is well-formed.
+check_page() {
+    ! grep -i -E -e '<script|<link|<img|<iframe|<object|<embed|@import|url\(|javascript:|https?://|[" ]on[a-z]+="' "$1" >found || die "$1: $(head -c 300 found)"
+    equal "opened and closed svg" "$(grep -o '<svg' "$1" | wc -l)" "$(grep -o '</svg>' "$1" | wc -l)"
+    ! grep -q 'NaN\|[^a-z]nan[^a-z]\|[^a-z]inf[^a-z]' "$1" || die "$1 has numbers that are none"
+    if command -v xmllint >/dev/null; then xmllint --noout "$1" 2>stderr || die "$1 is not well-formed"; fi
+}
+check_page one.html
+grep -q -F -e '&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;' one.html || die "the hostile title is not shown as text"
+# Each plot says what it shows.
+equal titles "$(grep -o 'role="img"' one.html | wc -l)" "$(grep -o '<svg[^>]*role="img"[^>]*><title id=' one.html | wc -l)"
+
+# The same runs, the same bytes; runs that differ in one setting get a curve over it.
+run report lambda1 -o again.html --samples 4 --threads 1 -q
+cmp one.html again.html || die "the same run gives another report"
+run report lambda0 lambda1 lambda100 -o three.html --baselines ease --title 'What <b>λ</b> & co. do' --json
+equal runs "$(get -n runs)" 3
+equal title "$(get title)" 'What <b>λ</b> & co. do'
+check_page three.html
+grep -q -F -e 'What <code>lambda-c</code> does' three.html || die "no curve over lambda-c"
+grep -q -F -e '<title>What &lt;b&gt;λ&lt;/b&gt; &amp; co. do</title>' three.html || die "the title is not escaped"
+! grep -q -F -e 'does</h3>' one.html || die "a curve over nothing"
+run report lambda1 -o bare.html --baselines none --samples 0 --split valid -q
+check_page bare.html
+grep -q "validation rows of" bare.html || die "the split is not named"
+
+fails 2 "no run" report -o x.html
+fails 2 "no output" report lambda1
+fails 2 "exists already" report lambda1 -o one.html
+run report lambda1 -o one.html --force -q
+fails 2 "is a folder" report lambda1 -o data --force
+fails 3 "no run folder" report lambda1 data -o x.html
+fails 2 "split" report lambda1 -o x.html --split train
+sed 's/"status":"done"/"status":"training"/' lambda0/run.json >run.json && mv run.json lambda0/run.json
+fails 3 "not finished.*--resume -o lambda0" report lambda1 lambda0 -o x.html
+[ ! -e x.html ] || die "a report of a failure"
+fails 1 "cannot write" report lambda1 -o no/such/x.html --baselines none
+nothing_left
