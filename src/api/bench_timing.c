@@ -57,8 +57,12 @@ cllm_status cllm__bench_time(cllm__timed *out, const cllm__timing *t, int repeat
     allocations = cllm__alloc_count() - allocations;
     qsort(runs, (size_t)repeats, sizeof *runs, compare_shares);
     const repetition *median = &runs[repeats / 2];
-    *out = (cllm__timed){.seconds = median->seconds, .floor = median->floor, .best = median->seconds, .peaks = median->peaks,
-                         .repetitions = repeats, .allocations = allocations};
+    *out = (cllm__timed){.seconds = median->seconds,
+                         .floor = median->floor,
+                         .best = median->seconds,
+                         .peaks = median->peaks,
+                         .repetitions = repeats,
+                         .allocations = allocations};
     for (int r = 0; r < repeats; r++)
         if (runs[r].seconds < out->best) out->best = runs[r].seconds;
 cleanup:

@@ -1,6 +1,6 @@
 /*
- * Repeated timing beside a floor that moves: a shared machine changes from second to second, so its peak is measured before and after
- * each repetition, and the repetition whose share of its own floor is the median speaks for all.
+ * Repeated timing beside a floor that moves: a shared machine changes from second to second, so its peak is measured before
+ * and after each repetition, and the repetition whose share of its own floor is the median speaks for all.
  */
 #ifndef CLLM_API_BENCH_TIMING_H
 #define CLLM_API_BENCH_TIMING_H
@@ -15,7 +15,7 @@ typedef struct cllm__bench_peaks {
 /* What is timed. */
 typedef struct cllm__timing {
     void *context;
-    cllm_status (*run)(void *context, double *seconds, cllm_error *err);     /* once */
+    cllm_status (*run)(void *context, double *seconds, cllm_error *err);  /* once */
     double (*floor)(const void *context, const cllm__bench_peaks *peaks); /* seconds */
     cllm__dtype dtype;              /* of the products: which peak is measured */
     const cllm__bench_peaks *peaks; /* those of floors; NULL: measured */
@@ -27,7 +27,7 @@ typedef struct cllm__timed {
     double seconds, floor, best; /* of the median repetition, its floor; and of the fastest */
     cllm__bench_peaks peaks;     /* around the median repetition */
     int repetitions;
-    size_t allocations;          /* made by our own code in all of them */
+    size_t allocations; /* made by our own code in all of them */
 } cllm__timed;
 
 /* Runs once to warm up, then `repeats` times (≥ 1; fewer where it is slow). */

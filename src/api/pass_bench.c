@@ -5,7 +5,12 @@
 #include "base/rng.h"
 #include "model/engine.h"
 
-enum { SEQUENCES = CLLM__PASS_SEQUENCES, LENGTH = CLLM__PASS_LENGTH, ROWS = SEQUENCES * LENGTH, GROUP = CLLM__GROUP_ROWS / LENGTH };
+enum {
+    SEQUENCES = CLLM__PASS_SEQUENCES,
+    LENGTH = CLLM__PASS_LENGTH,
+    ROWS = SEQUENCES * LENGTH,
+    GROUP = CLLM__GROUP_ROWS / LENGTH
+};
 
 typedef struct bench {
     const cllm__backbone *backbone;
@@ -24,7 +29,8 @@ static cllm_status run(void *context, double *seconds, cllm_error *err) {
     for (size_t first = 0; first < SEQUENCES; first += GROUP) {
         size_t n = SEQUENCES - first < GROUP ? SEQUENCES - first : GROUP, at = first * LENGTH * width;
         cllm__forward_options options = {.keep = b->backward};
-        CLLM_TRY(cllm__pass_forward(b->pass, (cllm__ragged){n, b->start}, b->x + at, b->rows, n * LENGTH, options, b->h + at, err));
+        CLLM_TRY(cllm__pass_forward(b->pass, (cllm__ragged){n, b->start}, b->x + at, b->rows, n * LENGTH, options,
+                                    b->h + at, err));
         if (b->backward) CLLM_TRY(cllm__pass_backward(b->pass, b->h + at, b->dx + at, err));
     }
     *seconds = cllm__now() - began;
@@ -46,7 +52,8 @@ static double count_flops(const bench *b) {
 static cllm_status set_up(bench *b, cllm__pool *pool, cllm_error *err) {
     size_t width = b->info->width;
     if (b->info->context < LENGTH)
-        return cllm__fail(err, CLLM_ERR_MISMATCH, "the benchmark's sequences have %d tokens, and the backbone's context is %zu", LENGTH,
+        return cllm__fail(err, CLLM_ERR_MISMATCH,
+                          "the benchmark's sequences have %d tokens, and the backbone's context is %zu", LENGTH,
                           b->info->context);
     CLLM_TRY(cllm__pass_create(&b->pass, b->backbone, pool, err));
     CLLM_TRY(CLLM_NEW(b->x, ROWS * width, err));
@@ -67,7 +74,8 @@ cllm_status cllm__bench_pass(cllm__pass_time *out, const cllm__backbone *backbon
     b->backbone = backbone;
     b->info = cllm__backbone_info_of(backbone);
     b->backward = backward;
-    cllm__timing timing = {.context = b, .run = run, .floor = floor_of, .dtype = b->info->dtype, .peaks = peaks, .pool = pool, .host = host};
+    cllm__timing timing = {
+        .context = b, .run = run, .floor = floor_of, .dtype = b->info->dtype, .peaks = peaks, .pool = pool, .host = host};
     cllm__pass_time time = {.tokens = ROWS, .sequences = SEQUENCES};
     cllm_status status = set_up(b, pool, err);
     if (status == CLLM_OK) status = cllm__bench_time(&time.timed, &timing, repeats, err);

@@ -5,8 +5,8 @@
 #include "api/bench_timing.h"
 #include "backbone/backbone.h"
 
-/* 40 sequences of 50 tokens, in groups of about CLLM__GROUP_ROWS rows as in training, all states read. bench/peer_llama.py runs the
- * same. */
+/* 40 sequences of 50 tokens, in groups of about CLLM__GROUP_ROWS rows as in training, all states read. bench/peer_llama.py
+ * runs the same. */
 enum { CLLM__PASS_SEQUENCES = 40, CLLM__PASS_LENGTH = 50 };
 
 typedef struct cllm__pass_time {
@@ -15,9 +15,10 @@ typedef struct cllm__pass_time {
     size_t tokens, sequences;
 } cllm__pass_time;
 
-/* `backward` needs a backbone that was opened for training. `peaks` as in cllm__timing. CLLM_ERR_MISMATCH if the backbone's context is
- * too short. */
-CLLM_CHECK cllm_status cllm__bench_pass(cllm__pass_time *out, const cllm__backbone *backbone, bool backward, cllm__pool *pool,
-                                        const cllm__bench_peaks *peaks, int repeats, const cllm_host *host, cllm_error *err);
+/* `backward` needs a backbone that was opened for training. `peaks` as in cllm__timing. CLLM_ERR_MISMATCH if the backbone's
+ * context is too short. */
+CLLM_CHECK cllm_status cllm__bench_pass(cllm__pass_time *out, const cllm__backbone *backbone, bool backward,
+                                        cllm__pool *pool, const cllm__bench_peaks *peaks, int repeats,
+                                        const cllm_host *host, cllm_error *err);
 
 #endif

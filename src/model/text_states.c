@@ -69,7 +69,7 @@ static void close_sequence(sequences *q, int32_t item, size_t lead, size_t conte
 
 typedef struct gathering {
     const cllm__corpus *corpus;
-    const size_t *of_item; /* [n_items + 1] into `documents` */
+    const size_t *of_item;   /* [n_items + 1] into `documents` */
     const size_t *documents; /* numbers of documents, by item, in the order of the corpus */
     const cllm__text_states_options *options;
     size_t context;
@@ -113,8 +113,9 @@ static void sort_by_item(const cllm__corpus *corpus, size_t n_items, size_t *of_
     of_item[0] = 0;
 }
 
-static cllm_status gather_sequences(sequences *q, const cllm__corpus *corpus, const cllm__tokenizer *tokenizer, size_t n_items,
-                                    size_t context, const cllm__text_states_options *options, cllm_error *err) {
+static cllm_status gather_sequences(sequences *q, const cllm__corpus *corpus, const cllm__tokenizer *tokenizer,
+                                    size_t n_items, size_t context, const cllm__text_states_options *options,
+                                    cllm_error *err) {
     size_t *of_item = NULL, *documents = NULL;
     gathering g = {.corpus = corpus, .options = options, .context = context};
     cllm_status status;
@@ -145,7 +146,8 @@ static cllm_status read_sequences(sequences *q, const cllm__backbone_info *model
     texts.kinds &= ~(1u << CLLM__TEXT_BIOGRAPHY);
     if (options->reviews == 0) texts.kinds &= ~(1u << CLLM__TEXT_REVIEW);
     texts.max_text_tokens = options->max_tokens > 0 ? options->max_tokens : MAX_TOKENS;
-    CLLM_TRY(cllm__prompts_compile(&prompts, tokenizer, NULL, err)); /* the corpus leaves room for them; they are not used */
+    /* The corpus leaves room for them; they are not used. */
+    CLLM_TRY(cllm__prompts_compile(&prompts, tokenizer, NULL, err));
     CLLM_TRY_CLEAN(cllm__corpus_build(&corpus, dataset, tokenizer, &prompts, texts, pool, host, err));
     CLLM_TRY_CLEAN(gather_sequences(q, &corpus, tokenizer, cllm__dataset_items(dataset), model->context, options, err));
 cleanup:
@@ -232,8 +234,10 @@ static cllm_status compute(work *w, float *states, const cllm_host *host, cllm_e
 }
 
 static cllm_status compute_states(float *states, const cllm__backbone *backbone, const sequences *q,
-                                  const cllm__text_states_options *options, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
-    work w = {.backbone = backbone, .model = cllm__backbone_info_of(backbone), .options = options, .sequences = q, .pool = pool};
+                                  const cllm__text_states_options *options, cllm__pool *pool, const cllm_host *host,
+                                  cllm_error *err) {
+    work w = {
+        .backbone = backbone, .model = cllm__backbone_info_of(backbone), .options = options, .sequences = q, .pool = pool};
     cllm_status status;
     CLLM_TRY_CLEAN(cllm__pass_create(&w.pass, backbone, pool, err));
     CLLM_TRY_CLEAN(CLLM_NEW(w.sum, w.model->width, err));
@@ -256,8 +260,8 @@ static cllm_status hash_key(uint64_t *key, const cllm__backbone_info *model, con
     if (hasher == NULL) return cllm__fail_nomem(err);
     char text[256];
     size_t layers = options->layers > 0 ? options->layers : model->layers;
-    int n = snprintf(text, sizeof text, "%s %016llx %zu %d %zu %s %zu %zu %d", FORMAT, (unsigned long long)model->hash, layers,
-                     (int)model->dtype, sizeof(cllm__real), cllm__gemm_isa(), n_items, q->count, options->bos >= 0);
+    int n = snprintf(text, sizeof text, "%s %016llx %zu %d %zu %s %zu %zu %d", FORMAT, (unsigned long long)model->hash,
+                     layers, (int)model->dtype, sizeof(cllm__real), cllm__gemm_isa(), n_items, q->count, options->bos >= 0);
     cllm__hasher_add(hasher, text, (size_t)n);
     if (q->count > 0) {
         cllm__hasher_add(hasher, q->items, q->count * sizeof *q->items);
@@ -345,7 +349,11 @@ static cllm_status write_file(const cache *c, size_t place, const float *states,
     char checksum[17];
     cllm__hash_text(cllm__hash(states, c->bytes), checksum);
     const char *metadata[] = {"format", FORMAT, "key", c->key, "checksum", checksum};
-    cllm__tensor tensor = {.name = "states", .dtype = CLLM_ST_F32, .rank = 2, .shape = {c->shape[0], c->shape[1]}, .data = states,
+    cllm__tensor tensor = {.name = "states",
+                           .dtype = CLLM_ST_F32,
+                           .rank = 2,
+                           .shape = {c->shape[0], c->shape[1]},
+                           .data = states,
                            .bytes = c->bytes};
     CLLM_TRY(cllm__make_folders(c->folders[place], err));
     return cllm__safetensors_write(c->paths[place], &tensor, 1, metadata, 3, err);
@@ -364,11 +372,11 @@ static void write_cache(const cache *c, const float *states, const cllm_host *ho
 
 /* ---- Together ---- */
 
-static cllm_status check(const cllm__backbone_info *model, const cllm__tokenizer *tokenizer, const cllm__text_states_options *options,
-                         cllm_error *err) {
+static cllm_status check(const cllm__backbone_info *model, const cllm__tokenizer *tokenizer,
+                         const cllm__text_states_options *options, cllm_error *err) {
     if (options->layers > model->layers)
-        return cllm__fail(err, CLLM_ERR_USAGE, "text states of layer %zu are asked for; the backbone has %zu", options->layers,
-                          model->layers);
+        return cllm__fail(err, CLLM_ERR_USAGE, "text states of layer %zu are asked for; the backbone has %zu",
+                          options->layers, model->layers);
     if (cllm__tokenizer_size(tokenizer) > model->vocabulary)
         return cllm__fail(err, CLLM_ERR_MISMATCH, "the tokenizer has %zu pieces, the backbone embeddings for %zu",
                           cllm__tokenizer_size(tokenizer), model->vocabulary);
@@ -384,9 +392,9 @@ static void describe(cllm__text_states_info *info, const sequences *q, size_t n_
     info->without = n_items - with;
 }
 
-static cllm_status get_states(float *states, const cllm__backbone *backbone, const sequences *q, const cllm__dataset *dataset,
-                              const cllm__text_states_options *options, cllm__text_states_info *info, cllm__pool *pool,
-                              const cllm_host *host, cllm_error *err) {
+static cllm_status get_states(float *states, const cllm__backbone *backbone, const sequences *q,
+                              const cllm__dataset *dataset, const cllm__text_states_options *options,
+                              cllm__text_states_info *info, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
     const cllm__backbone_info *model = cllm__backbone_info_of(backbone);
     size_t n_items = cllm__dataset_items(dataset);
     cache c = {.shape = {n_items, model->width}, .bytes = n_items * model->width * sizeof *states};

@@ -20,10 +20,12 @@ static cllm_status read_bos(cllm__tokenizer *t, json_object *config, bool decide
     cllm__tokenizer_parts *parts = &t->parts;
     const char *name = token_name(config, "bos_token");
     bool add = decides && cllm__json_flag(config, "add_bos_token", false);
-    if (parts->bos != CLLM_NO_PIECE || name == NULL) return CLLM_OK; /* with no name there is nothing to add, as in transformers */
+    if (parts->bos != CLLM_NO_PIECE || name == NULL)
+        return CLLM_OK; /* with no name there is nothing to add, as in transformers */
     int32_t id = cllm__tokenizer_find(t, name);
     if (id == CLLM_NO_PIECE && add)
-        return cllm__fail(err, CLLM_ERR_DATA, "%s: add_bos_token with a bos_token, '%.60s', that is no piece of the tokenizer", path, name);
+        return cllm__fail(err, CLLM_ERR_DATA,
+                          "%s: add_bos_token with a bos_token, '%.60s', that is no piece of the tokenizer", path, name);
     parts->bos = id;
     parts->add_bos = add;
     return CLLM_OK;
