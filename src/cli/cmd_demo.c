@@ -18,7 +18,7 @@ static double now(void) {
 }
 
 typedef struct paths {
-    char shop[512], reviews[544], items[544], users[544], data[512], run[512];
+    char shop[512], reviews[544], items[544], users[544], data[512], run[512], report[544];
 } paths;
 
 static bool make_paths(paths *p, const char *folder) {
@@ -28,6 +28,7 @@ static bool make_paths(paths *p, const char *folder) {
     snprintf(p->users, sizeof p->users, "%s/users.tsv", p->shop);
     snprintf(p->data, sizeof p->data, "%s/data", folder);
     snprintf(p->run, sizeof p->run, "%s/run", folder);
+    snprintf(p->report, sizeof p->report, "%s/report.html", folder);
     return n > 0 && (size_t)n < sizeof p->shop;
 }
 
@@ -120,7 +121,23 @@ static cllm_status run_demo(FILE *to, const char *folder, const paths *p, uint64
     snprintf(line, sizeof line, "cllm4rec recommend %s --user ID -k %d", p->run, SHOWN_ITEMS);
     step(to, 5, line);
     fprintf(to, "(folder of all this: %s)\n", folder);
-    return recommend(to, p->run, err);
+    if ((status = recommend(to, p->run, err)) != CLLM_OK) return status;
+
+    snprintf(line, sizeof line, "cllm4rec report %s -o %s --baselines %s", p->run, p->report, evaluate.baselines);
+    step(to, 6, line);
+    cllm_report_options page;
+    cllm_report_options_init(&page);
+    const char *runs[] = {p->run};
+    page.runs = runs;
+    page.n_runs = 1;
+    page.output = p->report;
+    page.title = "Recommendation in a shop with planted tastes";
+    page.baselines = evaluate.baselines;
+    page.force = true;
+    page.threads = threads;
+    if ((status = cllm_report(&page, NULL, err)) != CLLM_OK) return status;
+    fprintf(to, "report: %s\n", p->report);
+    return CLLM_OK;
 }
 
 int cmd_demo(int argc, char **argv) {
@@ -137,7 +154,7 @@ int cmd_demo(int argc, char **argv) {
     };
     const usage use = {
         .synopsis = "demo [-o DIR]",
-        .about = "Makes a small shop of its own and runs everything on it: prepare, train, eval, recommend. Takes about two minutes.",
+        .about = "Makes a small shop of its own and runs everything on it: prepare, train, eval, recommend, report. Takes about two minutes.",
         .min_arguments = 0,
         .max_arguments = 0,
     };
