@@ -252,9 +252,8 @@ static cllm_status curve(cllm__page *page, const cllm__report_data *data, size_t
     qsort(points, n, sizeof *points, compare_points);
     series_list list = {0};
     cllm_status status = add_series(&list, setting, 0, n, err);
-    if (status == CLLM_OK) status = add_series(&list, "mean", 0, n, err);
     if (status == CLLM_OK) {
-        double *dot = list.blocks[0], *mean = list.blocks[1], positive = INFINITY;
+        double *dot = list.blocks[0], positive = INFINITY;
         for (size_t i = 0; i < n; i++) {
             if (points[i].x > 0 && points[i].x < positive) positive = points[i].x;
             dot[i] = points[i].x;
@@ -262,20 +261,15 @@ static cllm_status curve(cllm__page *page, const cllm__report_data *data, size_t
             dot[2 * n + i] = points[i].low;
             dot[3 * n + i] = points[i].high;
         }
-        for (size_t i = 0, next; i < n; i = next, values++) { /* runs that differ in their seed only have one mean */
-            double sum = 0;
-            for (next = i; next < n && points[next].x == points[i].x; next++) sum += points[next].y;
-            mean[values] = points[i].x;
-            mean[n + values] = sum / (double)(next - i);
-        }
+        for (size_t i = 0; i < n; i++) values += i == 0 || points[i].x != points[i - 1].x;
         list.items[0].low = dot + 2 * n;
         list.items[0].high = dot + 3 * n;
-        list.items[1].count = values;
         char title[256];
         snprintf(title, sizeof title, "%s by %s", label, setting);
         cllm__svg_plot plot = {.title = title, .note = "bars are 95 % intervals; the dashed level is the best baseline’s", .x_label = setting,
                                .log_x = points[0].x >= 0 && isfinite(positive) && points[n - 1].x >= 10 * positive, .reference = reference,
-                               .width = 360, .height = 260, .points = true, .scatter = true};
+                               .width = 360, .height = 260, .points = true,
+                               .scatter = values < n}; /* runs that differ in their seed only: no line goes through them */
         cllm__svg_lines(page, &plot, list.items, 1);
     }
     series_free(&list);

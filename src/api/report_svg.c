@@ -138,7 +138,7 @@ static void tick_text(double value, double step, char text[32]) {
 static double text_width(const char *text) {
     double n = 0;
     for (; *text != '\0'; text++) n += (*text & 0xc0) != 0x80;
-    return 6.6 * n;
+    return 7.3 * n;
 }
 
 /* ---- Lines ---- */
@@ -344,7 +344,7 @@ void cllm__svg_dots(cllm__page *page, const char *title, const char *note, const
         include(&rx, rows[i].value);
         include(&rx, rows[i].low);
         include(&rx, rows[i].high);
-        names = fmax(names, fmin(text_width(rows[i].name), 15.5 * 6.6));
+        names = fmax(names, fmin(text_width(rows[i].name), 15.5 * 7.3));
     }
     if (is_empty(&rx)) return;
     double step = widen(&rx, 4, false);
