@@ -58,7 +58,7 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
     CLLM_TRY(cllm__model_open(&e->model, o->run, &options, o->content, true, e->pool, err));
     e->dataset = e->model->run.dataset;
     cllm__log_backbone(&o->host, &e->model->run);
-    return cllm__engine_create(&e->engine, e->model->run.backbone, e->model->run.dtype, e->pool, err);
+    return cllm__model_engine(&e->engine, e->model, e->pool, err);
 }
 
 static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char **parameters, size_t *count, cllm_error *err) {
@@ -71,6 +71,11 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
             history = &e->prompt_rows.matrix;
         }
         cllm__model_scorer_init(&e->scorer, e->engine, &e->model->collab, &e->model->run.prompts, history, e->model->hidden, o->seed);
+        if (e->model->linear.n_items > 0) {
+            e->scorer.linear = &e->model->linear;
+            e->scorer.linear_weight = e->model->run.config.linear_weight;
+            e->scorer.pool = e->pool;
+        }
         scorers[n] = cllm__model_scorer_interface(&e->scorer);
         parameters[n++] = NULL;
     }

@@ -21,10 +21,31 @@ static cllm_status open_tables(cllm_model *model, bool measured, cllm_error *err
     }
     CLLM_TRY_CLEAN(cllm__model_load(&model->collab, &model->content, &model->item_state, chosen, err));
     size_t users = cllm__dataset_users(model->run.dataset), items = cllm__dataset_items(model->run.dataset);
-    size_t width = cllm__backbone_info_of(model->run.backbone)->width;
+    const cllm__train_config *config = &model->run.config;
+    size_t width = config->width > 0 ? (size_t)config->width : cllm__backbone_info_of(model->run.backbone)->width;
     if (model->collab.n_users != users || model->collab.n_items != items || model->collab.width != width) {
         status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' is for %zu users, %zu items, width %zu; data and backbone have %zu, %zu, %zu", chosen,
                             model->collab.n_users, model->collab.n_items, model->collab.width, users, items, width);
+    }
+cleanup:
+    cllm__free(fit);
+    cllm__free(path);
+    return status;
+}
+
+/* Beside the tables that were chosen: it was fitted to the same rows. */
+static cllm_status open_linear(cllm_model *model, bool measured, cllm_error *err) {
+    char *fit = cllm__path_join(model->run.folder, "fit-linear.safetensors"), *path = cllm__path_join(model->run.folder, "linear.safetensors");
+    cllm_status status = CLLM_OK;
+    if (fit == NULL || path == NULL) {
+        status = cllm__fail_nomem(err);
+        goto cleanup;
+    }
+    const char *chosen = measured && cllm__path_exists(fit) ? fit : path;
+    if (model->run.config.linear == CLLM__LINEAR_NONE || !cllm__path_exists(chosen)) goto cleanup;
+    CLLM_TRY_CLEAN(cllm__item_weights_load(&model->linear, chosen, err));
+    if (model->linear.n_items != model->collab.n_items) {
+        status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' is for %zu items, the tables are for %zu", chosen, model->linear.n_items, model->collab.n_items);
     }
 cleanup:
     cllm__free(fit);
@@ -42,6 +63,7 @@ static cllm_status open_into(cllm_model *model, const char *run, const cllm_mode
     }
     CLLM_TRY(cllm__run_open(&model->run, run, &options, err));
     CLLM_TRY(open_tables(model, measured, err));
+    CLLM_TRY(open_linear(model, measured, err));
     size_t n_items = model->collab.n_items;
     CLLM_TRY(CLLM_NEW(model->hidden, n_items + 1, err));
     for (size_t i = 0; i < n_items; i++) model->hidden[i] = model->item_state[i] == CLLM__ITEM_UNKNOWN;
@@ -72,6 +94,7 @@ void cllm_model_close(cllm_model *model) {
     cllm__merged_free(&model->history);
     cllm__free(model->hidden);
     cllm__free(model->item_state);
+    cllm__item_weights_free(&model->linear);
     cllm__tables_free(&model->collab);
     cllm__tables_free(&model->content);
     cllm__run_free(&model->run);
@@ -98,12 +121,20 @@ const char *cllm_model_item_title(const cllm_model *model, size_t item) {
     return cllm__dataset_item_field(model->run.dataset, item, CLLM__TEXT_TITLE);
 }
 
+cllm_status cllm__model_engine(cllm__engine **engine, const cllm_model *model, cllm__pool *pool, cllm_error *err) {
+    const cllm__train_config *config = &model->run.config;
+    CLLM_TRY(cllm__engine_create(engine, model->run.backbone, model->run.dtype, pool, err));
+    cllm__bag bag = cllm__config_bag(config);
+    if (config->bag) cllm__engine_set_bag(*engine, &bag, model->collab.width);
+    return CLLM_OK;
+}
+
 /* ---- Sessions ---- */
 
 static cllm_status open_session(cllm_session *s, const cllm_model *model, int threads, cllm_error *err) {
     s->model = model;
     CLLM_TRY(cllm__pool_create(&s->pool, threads, err));
-    CLLM_TRY(cllm__engine_create(&s->engine, model->run.backbone, model->run.dtype, s->pool, err));
+    CLLM_TRY(cllm__model_engine(&s->engine, model, s->pool, err));
     const cllm__backbone_info *info = cllm__backbone_info_of(model->run.backbone);
     size_t n_items = model->collab.n_items;
     s->rules = (cllm__batch_rules){

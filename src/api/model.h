@@ -4,12 +4,14 @@
 
 #include "api/run.h"
 #include "data/merge.h"
+#include "eval/item_weights.h"
 #include "eval/topk.h"
 #include "model/engine.h"
 
 struct cllm_model {
     cllm__run run; /* manifest, data set, backbone */
     cllm__tables collab, content;
+    cllm__item_weights linear; /* no items: the run has none */
     uint8_t *item_state; /* [n_items] cllm__item_state */
     uint8_t *hidden;     /* [n_items] nonzero: never recommended, since nothing is known of the item */
     cllm__merged history; /* all splits */
@@ -38,5 +40,8 @@ struct cllm_session {
 /* `measured` takes the tables that validation chose even if the run was fitted once more on all rows. */
 CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *run, const cllm_model_options *options, bool head,
                                         bool measured, cllm__pool *pool, cllm_error *err);
+
+/* An engine that reads prompts as the run was trained to. Borrows model and pool. */
+CLLM_CHECK cllm_status cllm__model_engine(cllm__engine **engine, const struct cllm_model *model, cllm__pool *pool, cllm_error *err);
 
 #endif

@@ -31,7 +31,8 @@ static cllm_status score(void *context, const int32_t *users, size_t count, floa
         CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, users[i], s->order, n, err));
     }
     CLLM_TRY(cllm__engine_score(s->engine, s->tables, &s->batch, scores, err));
-    size_t n_items = s->tables->n_items;
+    size_t n_items = s->tables->n_items, first_item = (size_t)s->rules.space.vocab_rows + s->tables->n_users;
+    if (s->linear != NULL) CLLM_TRY(cllm__item_weights_add(s->linear, s->linear_weight, &s->batch, first_item, scores, s->pool, err));
     if (s->hidden_items != NULL) {
         for (size_t item = 0; item < n_items; item++) {
             if (!s->hidden_items[item]) continue;

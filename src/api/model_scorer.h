@@ -5,6 +5,7 @@
 #ifndef CLLM_API_MODEL_SCORER_H
 #define CLLM_API_MODEL_SCORER_H
 
+#include "eval/item_weights.h"
 #include "eval/scorer.h"
 #include "model/engine.h"
 
@@ -14,6 +15,9 @@ typedef struct cllm__model_scorer {
     const cllm__prompts *prompts;
     const cllm__interactions *history; /* what stands in the prompt */
     const uint8_t *hidden_items;       /* [n_items] nonzero: never recommended (−inf); may be NULL */
+    const cllm__item_weights *linear;        /* whose scores are added, with linear_weight; NULL: none */
+    double linear_weight;
+    cllm__pool *pool;                  /* for that; may be NULL */
     cllm__batch_rules rules;
     uint64_t seed;                     /* of the order of a prompt's items */
     cllm__batch batch;

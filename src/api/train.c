@@ -17,6 +17,8 @@
 #include "base/io.h"
 #include "data/merge.h"
 #include "eval/evaluate.h"
+#include "eval/item_weights.h"
+#include "eval/tfidf.h"
 #include "kernels/gemm.h"
 #include "train/checkpoint.h"
 #include "train/run_log.h"
@@ -34,6 +36,8 @@ typedef struct training {
     cllm__pool *pool;
     cllm__merged rows; /* what it learns from */
     cllm__corpus corpus;
+    cllm__tfidf words; /* the items' texts, for composed tokens */
+    cllm__features features;
     cllm__trainer trainer;
     cllm__run_log log;
     cllm__monitor monitor;
@@ -47,6 +51,7 @@ static void training_free(training *t) {
     cllm__trainer_free(&t->trainer);
     cllm__run_log_close(&t->log);
     cllm__corpus_free(&t->corpus);
+    cllm__tfidf_free(&t->words);
     cllm__merged_free(&t->rows);
     cllm__run_free(&t->run);
     cllm__pool_free(t->pool);
@@ -136,6 +141,17 @@ static cllm_status save_checkpoint(void *context, cllm_error *err) {
 
 /* ---- Setting up ---- */
 
+/* What item tokens are composed of: the words of their texts, but for those of a single item, which tell it from no other. */
+static cllm_status read_features(training *t, cllm_error *err) {
+    if (t->run.config.item_tokens == CLLM__ITEM_TOKENS_ID || t->features.start != NULL) return CLLM_OK;
+    const cllm__item_texts texts = cllm__item_texts_of(t->run.dataset);
+    CLLM_TRY(cllm__tfidf_create(&t->words, cllm__dataset_items(t->run.dataset), &texts, host_of(t), err));
+    CLLM_TRY(cllm__tfidf_thin(&t->words, 2, err));
+    cllm__log(host_of(t), CLLM_LOG_INFO, "item tokens: %zu words in %zu items' texts", t->words.n_words, t->words.n_items);
+    t->features = (cllm__features){t->words.n_items, t->words.n_words, t->words.start, t->words.words, t->words.values};
+    return CLLM_OK;
+}
+
 static cllm_status read_rows(training *t, cllm_error *err) {
     unsigned splits = t->final ? 7u : 1u << CLLM__TRAIN;
     CLLM_TRY(cllm__merge_splits(&t->rows, t->run.dataset, splits, err));
@@ -146,6 +162,7 @@ static cllm_status read_rows(training *t, cllm_error *err) {
     corpus.shuffle_texts = t->run.config.shuffle_texts;
     corpus.shuffle_seed = t->run.config.seed;
     if (!t->run.config.content) corpus.kinds = 0;
+    CLLM_TRY(read_features(t, err));
     return cllm__corpus_build(&t->corpus, t->run.dataset, t->run.tokenizer, &t->run.prompts, corpus, t->pool, host_of(t), err);
 }
 
@@ -155,7 +172,8 @@ static cllm_status create_trainer(training *t, cllm_error *err) {
         cllm__log(host_of(t), CLLM_LOG_WARN, "the data set has no validation rows: the tables of the last epoch are taken");
     }
     cllm__trainer_inputs inputs = {
-        .train = &t->rows.matrix, .corpus = &t->corpus, .prompts = &t->run.prompts, .backbone = t->run.backbone, .dtype = t->run.dtype,
+        .train = &t->rows.matrix, .corpus = &t->corpus, .prompts = &t->run.prompts, .features = &t->features,
+        .backbone = t->run.backbone, .dtype = t->run.dtype,
         .pool = t->pool, .host = host_of(t), .context = t, .validate = has_valid && !t->final ? validate : NULL, .epoch_done = epoch_done,
         .save = save_checkpoint,
     };
@@ -377,15 +395,58 @@ static cllm_status load_checkpoint(training *t, cllm_error *err) {
 
 /* ---- Running ---- */
 
+/* A composed token is there for every item that has words. */
+static void state_composed_items(const training *t, uint8_t *state) {
+    for (size_t i = 0; i < t->features.n_items; i++) {
+        bool words = t->features.start[i + 1] > t->features.start[i];
+        state[i] = !t->trainer.cold[i] ? CLLM__ITEM_TRAINED : words ? CLLM__ITEM_FROM_TEXT : CLLM__ITEM_UNKNOWN;
+    }
+}
+
 static cllm_status save_model(training *t, const char *name, cllm_error *err) {
     uint8_t *state;
     CLLM_TRY(CLLM_NEW(state, t->trainer.collab.n_items + 1, err));
     /* Without mask_cold such items were trained as negatives in every softmax; their rows are what the method gives. */
-    if (t->run.config.mask_cold) cllm__place_cold_items(&t->trainer.collab, &t->trainer.content, t->trainer.cold, &t->corpus, state);
+    if (t->trainer.composed) state_composed_items(t, state);
+    else if (t->run.config.mask_cold) cllm__place_cold_items(&t->trainer.collab, &t->trainer.content, t->trainer.cold, &t->corpus, state);
     char *path = in_run(t, name);
     cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__model_save(&t->trainer.collab, &t->trainer.content, state, path, err);
     cllm__free(path);
     cllm__free(state);
+    return status;
+}
+
+/* Fits the linear part to the rows at hand, with parameters tuned on an inner split of the training rows, and saves it. Data too large
+ * for it go without. */
+static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
+    const cllm__train_config *config = &t->run.config;
+    size_t n_items = cllm__dataset_items(t->run.dataset);
+    if (config->linear == CLLM__LINEAR_NONE) return CLLM_OK;
+    if (cllm__ease_memory(n_items) > cllm__ease_memory_limit()) {
+        cllm__log(host_of(t), CLLM_LOG_WARN, "linear: %zu items would need %.1f GB of memory, more than half of this machine's: going without",
+                  n_items, (double)cllm__ease_memory(n_items) / 1e9);
+        return CLLM_OK;
+    }
+    const cllm__item_texts texts = cllm__item_texts_of(t->run.dataset);
+    bool text = config->linear == CLLM__LINEAR_EASE_TEXT && texts.count > 0;
+    cllm__baselines baselines = {0};
+    cllm__item_weights linear = {0};
+    char *path = in_run(t, name), *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
+    cllm_status status = CLLM_OK;
+    if (path == NULL || cache == NULL) {
+        status = cllm__fail_nomem(err);
+        goto cleanup;
+    }
+    cllm__baselines_options options = {.list = text ? "ease_text" : "ease", .cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset),
+                                       .seed = config->seed, .texts = &texts, .pool = t->pool, .host = host_of(t)};
+    CLLM_TRY_CLEAN(cllm__baselines_create(&baselines, &t->rows.matrix, &options, err));
+    CLLM_TRY_CLEAN(cllm__item_weights_create(&linear, &baselines.models[0], n_items, t->pool, err));
+    CLLM_TRY_CLEAN(cllm__item_weights_save(&linear, path, err));
+cleanup:
+    cllm__item_weights_free(&linear);
+    cllm__baselines_free(&baselines);
+    cllm__free(cache);
+    cllm__free(path);
     return status;
 }
 
@@ -398,8 +459,9 @@ static void remove_checkpoints(const training *t) {
 }
 
 /* Runs the present stage to its end and saves its tables under `name`. */
-static cllm_status run_stage(training *t, const char *name, cllm_error *err) {
+static cllm_status run_stage(training *t, const char *name, const char *linear, cllm_error *err) {
     CLLM_TRY(cllm__trainer_run(&t->trainer, err));
+    CLLM_TRY(save_linear(t, linear, err));
     CLLM_TRY(save_model(t, name, err));
     if (!t->final) json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
     return CLLM_OK;
@@ -433,13 +495,13 @@ static cllm_status end_stage(training *t, const char *stage, const char *state, 
 
 static cllm_status run_stages(training *t, bool wants_final, cllm_error *err) {
     if (!t->final) {
-        CLLM_TRY(run_stage(t, wants_final ? "fit.safetensors" : "model.safetensors", err));
+        CLLM_TRY(run_stage(t, wants_final ? "fit.safetensors" : "model.safetensors", wants_final ? "fit-linear.safetensors" : "linear.safetensors", err));
         if (!wants_final) return end_stage(t, "fit", "done", err);
         CLLM_TRY(end_stage(t, "final", "training", err));
         cllm__log(host_of(t), CLLM_LOG_INFO, "fitting once more, on all rows, for %d rec epochs", (int)manifest_int(t->run.manifest, "best_epoch"));
         CLLM_TRY(begin_final(t, err));
     }
-    CLLM_TRY(run_stage(t, "model.safetensors", err));
+    CLLM_TRY(run_stage(t, "model.safetensors", "linear.safetensors", err));
     return end_stage(t, "final", "done", err);
 }
 
@@ -473,11 +535,12 @@ static cllm_status train_new(training *t, bool *finished, struct json_object **j
 }
 
 /* A copy of the measured tables under their own name. They also stay where they are for use until the last fit replaces them. */
-static cllm_status keep_fit(const training *t, cllm_error *err) {
-    char *from = in_run(t, "model.safetensors"), *to = in_run(t, "fit.safetensors");
+static cllm_status keep_copy(const training *t, const char *name, const char *kept_as, cllm_error *err) {
+    char *from = in_run(t, name), *to = in_run(t, kept_as);
     cllm__map map = {0};
-    cllm_status status = from == NULL || to == NULL ? cllm__fail_nomem(err) : cllm__map_open(&map, from, err);
-    if (status == CLLM_OK) status = cllm__write_file(to, map.data, map.size, err);
+    bool none = from != NULL && !cllm__path_exists(from);
+    cllm_status status = from == NULL || to == NULL ? cllm__fail_nomem(err) : none ? CLLM_OK : cllm__map_open(&map, from, err);
+    if (status == CLLM_OK && !none) status = cllm__write_file(to, map.data, map.size, err);
     cllm__map_close(&map);
     cllm__free(from);
     cllm__free(to);
@@ -498,7 +561,8 @@ static cllm_status train_resumed(training *t, bool *finished, struct json_object
         return CLLM_OK;
     }
     if (done) { /* a finished fit that is to be fitted on all rows now */
-        CLLM_TRY(keep_fit(t, err));
+        CLLM_TRY(keep_copy(t, "linear.safetensors", "fit-linear.safetensors", err));
+        CLLM_TRY(keep_copy(t, "model.safetensors", "fit.safetensors", err));
         json_object_object_add(t->run.manifest, "final", json_object_new_boolean(true));
         add_text(t->run.manifest, "stage", "final");
         add_text(t->run.manifest, "status", "training");
@@ -540,7 +604,7 @@ cllm_status cllm_train(const cllm_train_options *options, char **report, cllm_er
 }
 
 cllm_status cllm_train_presets(char **json, cllm_error *err) {
-    static const char *const names[] = {"paper", "faithful"};
+    static const char *const names[] = {"paper", "faithful", "accurate"};
     struct json_object *object = json_object_new_object();
     for (size_t i = 0; i < CLLM_LEN(names); i++) {
         cllm__train_config config;

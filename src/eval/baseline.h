@@ -55,6 +55,10 @@ uint64_t cllm__ease_memory_limit(void);
 CLLM_CHECK cllm_status cllm__ease_create(cllm__baseline *out, const cllm__interactions *train, double lambda,
                                          uint64_t limit, cllm__pool *pool, const cllm_host *host, cllm_error *err);
 
+/* B [n_items × n_items] of a baseline made by cllm__ease_create() or cllm__ease_text_create(): row j are the weights of a history's
+ * item j. Lives as long as the baseline. */
+const float *cllm__ease_weights(const cllm__baseline *ease);
+
 /* Both borrow the arrays of the features: textknn as long as it lives, ease_text while it is made. `weight` is w ≥ 0. */
 CLLM_CHECK cllm_status cllm__textknn_create(cllm__baseline *out, const cllm__interactions *train,
                                             const cllm__tfidf *features, cllm__pool *pool, cllm_error *err);

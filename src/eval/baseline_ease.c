@@ -24,6 +24,10 @@ static void free_ease(void *context) {
     cllm__free(e);
 }
 
+const float *cllm__ease_weights(const cllm__baseline *baseline) {
+    return ((const ease *)baseline->scorer.context)->weights;
+}
+
 /* ---- Scoring ---- */
 
 typedef struct scoring {

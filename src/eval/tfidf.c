@@ -158,3 +158,34 @@ void cllm__tfidf_free(cllm__tfidf *tfidf) {
     cllm__free(tfidf->values);
     *tfidf = (cllm__tfidf){0};
 }
+
+cllm_status cllm__tfidf_thin(cllm__tfidf *t, size_t least, cllm_error *err) {
+    size_t *items_with, kept_words = 0;
+    int32_t *renamed;
+    CLLM_TRY(CLLM_NEW(items_with, t->n_words + 1, err));
+    cllm_status status = CLLM_NEW(renamed, t->n_words + 1, err);
+    if (status != CLLM_OK) {
+        cllm__free(items_with);
+        return status;
+    }
+    for (uint64_t e = 0; e < t->start[t->n_items]; e++) items_with[t->words[e]]++;
+    for (size_t w = 0; w < t->n_words; w++) renamed[w] = items_with[w] >= least ? (int32_t)kept_words++ : -1;
+    uint64_t to = 0;
+    for (size_t i = 0; i < t->n_items; i++) {
+        uint64_t first = t->start[i], end = t->start[i + 1];
+        double square = 0;
+        t->start[i] = to;
+        for (uint64_t e = first; e < end; e++) {
+            if (renamed[t->words[e]] < 0) continue;
+            square += (double)t->values[e] * (double)t->values[e];
+            t->words[to] = renamed[t->words[e]];
+            t->values[to++] = t->values[e];
+        }
+        for (uint64_t e = t->start[i]; e < to && square > 0; e++) t->values[e] = (float)((double)t->values[e] / sqrt(square));
+    }
+    t->start[t->n_items] = to;
+    t->n_words = kept_words;
+    cllm__free(items_with);
+    cllm__free(renamed);
+    return CLLM_OK;
+}

@@ -30,6 +30,9 @@ typedef struct cllm__tfidf {
  * row. */
 CLLM_CHECK cllm_status cllm__tfidf_create(cllm__tfidf *out, size_t n_items, const cllm__item_texts *texts,
                                           const cllm_host *host, cllm_error *err);
+/* Leaves out the words of fewer than `least` items and scales what is left of each row to length 1 again; the words that stay are
+ * numbered anew, in their order. */
+CLLM_CHECK cllm_status cllm__tfidf_thin(cllm__tfidf *tfidf, size_t least, cllm_error *err);
 void cllm__tfidf_free(cllm__tfidf *tfidf);
 
 #endif

@@ -14,6 +14,8 @@ struct cllm__engine {
     cllm__pass *pass;
     cllm__heads heads;
     const cllm__weight *packed_items; /* borrowed, may be NULL */
+    cllm__bag bag; /* scale 0: the backbone reads */
+    size_t bag_width;
     size_t group_rows;
     /* of one group */
     cllm__real *x, *dx; /* [rows × width] */
@@ -65,6 +67,15 @@ void cllm__engine_free(cllm__engine *engine) {
 
 const cllm__backbone *cllm__engine_backbone(const cllm__engine *engine) {
     return engine->backbone;
+}
+
+void cllm__engine_set_bag(cllm__engine *engine, const cllm__bag *bag, size_t width) {
+    engine->bag = bag != NULL ? *bag : (cllm__bag){0};
+    engine->bag_width = width;
+}
+
+static bool reads_bag(const cllm__engine *engine, const cllm__batch *batch) {
+    return engine->bag.scale > 0 && (batch->stage == CLLM__STAGE_REC || batch->stage == CLLM__STAGE_PROMPT);
 }
 
 /* ---- Groups ---- */
@@ -140,7 +151,7 @@ static cllm_status forward(cllm__engine *engine, const cllm__batch *batch, const
 }
 
 static cllm_status check_tables(const cllm__engine *engine, const cllm__batch *batch, const cllm__tables *tables, cllm_error *err) {
-    if (tables->width != engine->info->width)
+    if (tables->width != engine->info->width && !reads_bag(engine, batch))
         return cllm__fail(err, CLLM_ERR_MISMATCH, "the token tables have width %zu and the backbone %zu", tables->width,
                           engine->info->width);
     size_t end = engine->info->vocabulary + tables->n_users + tables->n_items;
@@ -237,6 +248,20 @@ static cllm_status head(cllm__engine *engine, const cllm__batch *batch, const cl
                            nll, dh, gradient != NULL ? gradient->items : NULL, add, err);
 }
 
+/* The same step without the backbone, for all sequences at once. */
+static cllm_status bag_step(cllm__engine *engine, const cllm__batch *batch, const cllm__tables *own, const cllm__objective *objective,
+                            double weight, cllm__gradient *gradient, cllm_error *err) {
+    group all = {.end = batch->sequences, .rows = cllm__batch_rows(batch), .n_out = batch->n_out};
+    if (batch->n_out == 0) return CLLM_OK;
+    CLLM_TRY(CLLM_GROW(engine->h, engine->room.h, batch->n_out * own->width, err));
+    if (gradient != NULL) CLLM_TRY(CLLM_GROW(engine->dh, engine->room.dh, batch->n_out * own->width, err));
+    cllm__bag_forward(engine->bag, batch, engine->info->vocabulary, own, engine->h, engine->pool);
+    CLLM_TRY(head(engine, batch, own, objective, &all, weight, gradient, false, err));
+    if (gradient != NULL)
+        cllm__bag_backward(engine->bag, batch, engine->info->vocabulary, engine->dh, gradient);
+    return CLLM_OK;
+}
+
 static cllm_status check_finite(const cllm__loss *loss, cllm_error *err) {
     const char *part = !isfinite(loss->likelihood) ? "likelihood" : !isfinite(loss->regulariser) ? "regulariser" : "prior";
     if (isfinite(loss->total)) return CLLM_OK;
@@ -254,8 +279,9 @@ cllm_status cllm__engine_step(cllm__engine *engine, const cllm__batch *batch, co
     CLLM_TRY(CLLM_GROW(engine->nll, engine->room.nll, batch->n_out, err));
     if (gradient != NULL) cllm__gradient_reset(gradient, items && batch->n_out > 0);
 
-    bool first = true;
-    for (group g = {0}; next_group(engine, batch, &g);) {
+    bool first = true, bag = reads_bag(engine, batch);
+    if (bag) CLLM_TRY(bag_step(engine, batch, own, objective, weight, gradient, err));
+    for (group g = {0}; !bag && next_group(engine, batch, &g);) {
         if (g.n_out == 0) continue;
         if (gradient != NULL) {
             CLLM_TRY(CLLM_GROW(engine->dx, engine->room.dx, g.rows * width, err));
@@ -331,6 +357,10 @@ cllm_status cllm__engine_text_nll(cllm__engine *engine, const cllm__tables *tabl
 cllm_status cllm__engine_hidden(cllm__engine *engine, const cllm__tables *tables, const cllm__batch *batch, cllm__real *hidden,
                                 cllm_error *err) {
     CLLM_TRY(check_tables(engine, batch, tables, err));
+    if (reads_bag(engine, batch)) {
+        cllm__bag_forward(engine->bag, batch, engine->info->vocabulary, tables, hidden, engine->pool);
+        return CLLM_OK;
+    }
     for (group g = {0}; next_group(engine, batch, &g);) {
         if (g.n_out == 0) continue;
         CLLM_TRY(forward(engine, batch, tables, &g, (cllm__forward_options){0}, err));
@@ -344,6 +374,7 @@ double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, 
     bool words = batch->stage == CLLM__STAGE_CONTENT;
     double rows = (double)cllm__batch_rows(batch), out = (double)batch->n_out, pairs = 0;
     if (batch->sequences == 0 || rows == 0) return 0;
+    if (reads_bag(engine, batch)) return 2 * out * (double)engine->bag_width * (double)n_items * (gradient ? 3 : 1);
     for (size_t s = 0; s < batch->sequences; s++) {
         double length = (double)(batch->start[s + 1] - batch->start[s]);
         pairs += length * (length + 1) / 2;

@@ -16,6 +16,7 @@
 
 #include "backbone/backbone.h"
 #include "data/batch.h"
+#include "model/bag.h"
 #include "model/gradient.h"
 #include "model/tables.h"
 
@@ -29,6 +30,10 @@ CLLM_CHECK cllm_status cllm__engine_create(cllm__engine **out, const cllm__backb
                                            cllm__pool *pool, cllm_error *err);
 void cllm__engine_free(cllm__engine *engine);
 const cllm__backbone *cllm__engine_backbone(const cllm__engine *engine);
+
+/* How prompts of the stages rec and prompt are read: by the backbone (NULL, as an engine begins), or as a bag of tokens, whose tables
+ * have `width`, which need not be the backbone's. */
+void cllm__engine_set_bag(cllm__engine *engine, const cllm__bag *bag, size_t width);
 
 typedef struct cllm__objective {
     cllm__reg reg;   /* the convention that the batch was built with */

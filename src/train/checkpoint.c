@@ -15,7 +15,7 @@ static const cllm__st_dtype REAL_DTYPE = CLLM_ST_F32;
 
 /* ---- What a checkpoint holds: one list for writing and reading ---- */
 
-enum { PARTS = 20 };
+enum { PARTS = 26 };
 
 typedef struct part {
     const char *name;
@@ -54,6 +54,16 @@ static size_t list_parts(const cllm__trainer *t, part parts[PARTS]) {
         parts[n++] = (part){optimisers[i].names[0], a->first, REAL_DTYPE, a->rows, a->width};
         parts[n++] = (part){optimisers[i].names[1], a->second, REAL_DTYPE, a->rows, a->width};
         parts[n++] = (part){optimisers[i].names[2], a->row_step, CLLM_ST_U64, a->rows, 0};
+    }
+    if (t->composed) { /* the vectors' steps go with those of collab.users: all rows move in each */
+        const cllm__composer *c = &t->composer;
+        const cllm__adam_table *a = &t->vectors;
+        parts[n++] = (part){"composer.free", c->free_parts, REAL_DTYPE, t->collab.n_items, c->width};
+        parts[n++] = (part){"composer.vectors", c->vectors, REAL_DTYPE, a->rows, a->width};
+        parts[n++] = (part){"best.composer.vectors", t->best_vectors, REAL_DTYPE, a->rows, a->width};
+        parts[n++] = (part){"adam.vectors.first", a->first, REAL_DTYPE, a->rows, a->width};
+        parts[n++] = (part){"adam.vectors.second", a->second, REAL_DTYPE, a->rows, a->width};
+        parts[n++] = (part){"adam.vectors.step", a->row_step, CLLM_ST_U64, a->rows, 0};
     }
     return n;
 }
@@ -176,6 +186,7 @@ static cllm_status read_scalars(cllm__trainer *t, const cllm__safetensors *file,
     t->has_best = view.has_best != 0;
     t->collab_items.step = t->collab_users.step;
     t->content_items.step = t->content_users.step;
+    t->vectors.step = t->collab_users.step;
     return CLLM_OK;
 }
 
@@ -192,7 +203,7 @@ cllm_status cllm__checkpoint_load(cllm__trainer *t, const char *path, char **ext
     size_t n = list_parts(t, parts);
     for (size_t i = 0; i < n; i++) CLLM_TRY_CLEAN(read_part(file, &parts[i], err));
     CLLM_TRY_CLEAN(read_scalars(t, file, err));
-    const cllm__adam_table *tables[] = {&t->collab_users, &t->collab_items, &t->content_users, &t->content_items};
+    const cllm__adam_table *tables[] = {&t->collab_users, &t->collab_items, &t->content_users, &t->content_items, &t->vectors};
     for (size_t i = 0; i < CLLM_LEN(tables); i++) {
         for (size_t row = 0; row < tables[i]->rows; row++) {
             if (tables[i]->row_step[row] > tables[i]->step) {

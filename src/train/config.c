@@ -9,20 +9,35 @@
 
 #define MONITOR "recall_capped@20+recall_capped@40+ndcg@100"
 
+/* What goes beyond the paper is off, or as the paper has it. */
+#define OWN_DEFAULTS \
+    .item_tokens = CLLM__ITEM_TOKENS_ID, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
+    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25
+
 static const cllm__train_config PRESETS[] = {
     {
         .preset = "paper", .seed = 1, .epochs = {10, 100, 150}, .lr = {1e-3, 1e-3, 1e-4}, .batch = 20,
         .max_text_tokens = 128, .content_share = 1, .lambda_c = 100, .lambda_l = 0, .reg_code = false, .predict_first = true,
         .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0,
         .dropout_rec_content = 0, .keep_best_loss = false, .content = true, .mask_cold = true, .patience = 10,
-        .monitor = MONITOR, .checkpoint_seconds = 120,
+        .monitor = MONITOR, .checkpoint_seconds = 120, OWN_DEFAULTS,
     },
     {
         .preset = "faithful", .seed = 1, .epochs = {10, 100, 150}, .lr = {1e-3, 1e-3, 1e-4}, .batch = 20,
         .max_text_tokens = 1024, .content_share = 1, .lambda_c = 1, .lambda_l = 0, .reg_code = true, .predict_first = false,
         .reorder = false, .shuffle = false, .target_all = true, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0.1,
         .dropout_rec_content = 0, .keep_best_loss = true, .content = true, .mask_cold = false, .patience = 0,
+        .monitor = MONITOR, .checkpoint_seconds = 120, OWN_DEFAULTS,
+    },
+    {
+        .preset = "accurate", .seed = 1, .epochs = {0, 0, 30}, .lr = {1e-3, 1e-3, 1.5e-3}, .batch = 256,
+        .max_text_tokens = 128, .content_share = 1, .lambda_c = 0, .lambda_l = 0, .reg_code = false, .predict_first = true,
+        .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.3, .dropout = 0,
+        .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
+        .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
+        .bag_power = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
+        .linear_weight = 0.25,
     },
 };
 
@@ -33,19 +48,19 @@ cllm_status cllm__train_config_preset(cllm__train_config *config, const char *pr
             return CLLM_OK;
         }
     }
-    return cllm__fail(err, CLLM_ERR_USAGE, "unknown preset '%s': there are paper and faithful", preset);
+    return cllm__fail(err, CLLM_ERR_USAGE, "unknown preset '%s': there are paper, faithful and accurate", preset);
 }
 
 /* ---- One setting ---- */
 
-typedef enum kind { INT, SEED, NUMBER, SWITCH, CHOICE, THREE_INTS, THREE_NUMBERS, RANGE, WORDS } kind;
+typedef enum kind { INT, SEED, NUMBER, SWITCH, CHOICE, CHOICES, THREE_INTS, THREE_NUMBERS, RANGE, WORDS } kind;
 
 typedef struct setting {
     const char *name;
     kind kind;
     size_t offset;
     double low, high;         /* allowed values, inclusive */
-    const char *words[2];     /* CHOICE: the words for false and true */
+    const char *words[3];     /* CHOICE: the words for false and true; CHOICES: those for 0, 1 and 2 */
 } setting;
 
 #define AT(member) offsetof(cllm__train_config, member)
@@ -68,6 +83,18 @@ static const setting SETTINGS[] = {
     {"dropout-rec-content", NUMBER, AT(dropout_rec_content), 0, 0.9, {0}},
     {"keep", CHOICE, AT(keep_best_loss), 0, 0, {"last", "best-loss"}},
     {"init", CHOICE, AT(init_text_mean), 0, 0, {"normal", "text-mean"}},
+    {"init-deviation", NUMBER, AT(init_deviation), 0, 10, {0}},
+    {"item-tokens", CHOICES, AT(item_tokens), 0, 0, {"id", "text", "id+text"}},
+    {"id-weight", NUMBER, AT(id_weight), 0, 100, {0}},
+    {"readout", CHOICE, AT(bag), 0, 0, {"transformer", "bag"}},
+    {"bag-scale", NUMBER, AT(bag_scale), 1e-6, 1e6, {0}},
+    {"bag-power", NUMBER, AT(bag_power), 0, 1, {0}},
+    {"user-weight", NUMBER, AT(user_weight), 0, 100, {0}},
+    {"width", INT, AT(width), 0, 1 << 16, {0}},
+    {"lr-decay", NUMBER, AT(lr_decay), 0, 1, {0}},
+    {"select", CHOICE, AT(select_last), 0, 0, {"best", "last"}},
+    {"linear", CHOICES, AT(linear), 0, 0, {"none", "ease", "ease-text"}},
+    {"linear-weight", NUMBER, AT(linear_weight), 0, 1000, {0}},
     {"content", SWITCH, AT(content), 0, 0, {0}},
     {"mask-cold", SWITCH, AT(mask_cold), 0, 0, {0}},
     {"patience", INT, AT(patience), 0, 1000000, {0}},
@@ -157,6 +184,13 @@ cllm_status cllm__train_config_set(cllm__train_config *config, const char *text,
         }
         *(bool *)at = strcmp(value, s->words[1]) == 0;
         return CLLM_OK;
+    case CHOICES:
+        for (size_t i = 0; i < CLLM_LEN(s->words); i++) {
+            if (strcmp(value, s->words[i]) != 0) continue;
+            *(int *)at = (int)i;
+            return CLLM_OK;
+        }
+        return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give %s, %s or %s", s->name, value, s->words[0], s->words[1], s->words[2]);
     case THREE_INTS:
         if (!numbers(value, '/', 3, false, s->low, s->high, v) || !whole(v, 3)) {
             return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give three whole numbers, warm-up/alternation/recommendation, like 10/100/150", s->name, value);
@@ -207,6 +241,7 @@ void cllm__train_config_get(const cllm__train_config *config, const char *name, 
     case NUMBER: print_number(*numbers_at, value, size); break;
     case SWITCH: snprintf(value, size, "%d", *(const bool *)at ? 1 : 0); break;
     case CHOICE: snprintf(value, size, "%s", s->words[*(const bool *)at ? 1 : 0]); break;
+    case CHOICES: snprintf(value, size, "%s", s->words[*ints_at]); break;
     case THREE_INTS: snprintf(value, size, "%d/%d/%d", ints_at[0], ints_at[1], ints_at[2]); break;
     case THREE_NUMBERS:
         for (int i = 0; i < 3; i++) print_number(numbers_at[i], texts[i], sizeof texts[i]);

@@ -12,8 +12,13 @@
 
 enum { CLLM__MONITOR_TERMS = 8 };
 
+/* What an item token is made of (model/composer.h). */
+typedef enum cllm__item_tokens { CLLM__ITEM_TOKENS_ID, CLLM__ITEM_TOKENS_TEXT, CLLM__ITEM_TOKENS_ID_TEXT } cllm__item_tokens;
+/* A linear model whose scores are added to the trained one's. */
+typedef enum cllm__linear_kind { CLLM__LINEAR_NONE, CLLM__LINEAR_EASE, CLLM__LINEAR_EASE_TEXT } cllm__linear_kind;
+
 typedef struct cllm__train_config {
-    const char *preset; /* "paper" or "faithful": a string constant */
+    const char *preset; /* "paper", "faithful" or "accurate": a string constant */
     uint64_t seed;
     int epochs[3];      /* content warm-up, alternation, recommendation */
     double lr[3];       /* of the same three */
@@ -34,6 +39,16 @@ typedef struct cllm__train_config {
     bool mask_cold;       /* items without a training interaction stay out of the item softmax */
     int patience;         /* recommendation epochs without a better validation figure before it stops; 0: never */
     char monitor[128];    /* sum of metrics: "recall_capped@20+recall_capped@40+ndcg@100" */
+    int item_tokens;      /* cllm__item_tokens; of the collaborative and recommendation tables */
+    double id_weight;     /* of the free part of an id+text token */
+    double init_deviation; /* of all that begins at random */
+    bool bag;             /* prompts of the recommendation stage are read as a bag of tokens (model/bag.h), not by the backbone */
+    double bag_scale, bag_power, user_weight; /* cllm__bag */
+    int width;            /* of the tokens; 0: the backbone's, as it has to be where the backbone reads them */
+    double lr_decay;      /* the last part of the recommendation epochs, over which the learning rate falls to zero, epoch by epoch */
+    bool select_last;     /* the tables of the last recommendation epoch are taken, whatever validation says */
+    int linear;           /* cllm__linear_kind */
+    double linear_weight; /* of its scores, once both are of unit deviation over the items */
     bool init_text_mean;  /* token tables begin at the means of their texts' word embeddings instead of at random (tables.h) */
     bool shuffle_texts;   /* control experiment: texts are dealt to other users and items */
     int checkpoint_seconds;

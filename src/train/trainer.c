@@ -9,24 +9,32 @@
 #include "base/hash.h"
 #include "base/host.h"
 
-static const double INIT_DEVIATION = 0.02; /* paper.md 2.1 */
-
 static cllm__adam adam_at(double lr) {
     return (cllm__adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 }
 
-static double lr_of(const cllm__train_config *config, cllm__phase phase) {
-    return config->lr[phase == CLLM__PHASE_WARMUP ? 0 : phase <= CLLM__PHASE_CONTENT ? 1 : 2];
+/* In the last part of the recommendation stage the rate falls in equal steps, to one step above zero. */
+static double lr_of(const cllm__train_config *config, cllm__position at) {
+    double lr = config->lr[at.phase == CLLM__PHASE_WARMUP ? 0 : at.phase <= CLLM__PHASE_CONTENT ? 1 : 2];
+    if (at.phase < CLLM__PHASE_REC || config->lr_decay <= 0) return lr;
+    double epochs = config->epochs[2], falling = config->lr_decay * epochs, left = epochs - at.epoch;
+    return left < falling ? lr * left / falling : lr;
 }
 
 /* ---- Life ---- */
 
 static cllm_status init_tables(cllm__trainer *t, cllm_error *err) {
-    cllm__tables_init_normal(&t->collab, INIT_DEVIATION, t->config.seed, CLLM__TABLES_COLLAB);
-    cllm__tables_init_normal(&t->content, INIT_DEVIATION, t->config.seed, CLLM__TABLES_CONTENT);
+    double deviation = t->config.init_deviation;
+    cllm__tables_init_normal(&t->collab, deviation, t->config.seed, CLLM__TABLES_COLLAB);
+    cllm__tables_init_normal(&t->content, deviation, t->config.seed, CLLM__TABLES_CONTENT);
     if (t->config.init_text_mean) {
-        CLLM_TRY(cllm__tables_init_text_mean(&t->collab, INIT_DEVIATION, t->in.corpus, t->in.backbone, err));
-        CLLM_TRY(cllm__tables_init_text_mean(&t->content, INIT_DEVIATION, t->in.corpus, t->in.backbone, err));
+        CLLM_TRY(cllm__tables_init_text_mean(&t->collab, deviation, t->in.corpus, t->in.backbone, err));
+        CLLM_TRY(cllm__tables_init_text_mean(&t->content, deviation, t->in.corpus, t->in.backbone, err));
+    }
+    if (t->composed) {
+        cllm__composer_init_normal(&t->composer, deviation, t->config.seed);
+        cllm__composer_compose(&t->composer, t->collab.items, t->in.pool);
+        cllm__adam_table_reset(&t->vectors, adam_at(t->config.lr[1]));
     }
     cllm__adam_table_reset(&t->collab_users, adam_at(t->config.lr[1]));
     cllm__adam_table_reset(&t->collab_items, adam_at(t->config.lr[1]));
@@ -54,10 +62,38 @@ static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_item
     for (size_t i = 0; i < CLLM_LEN(tables); i++) CLLM_TRY(cllm__tables_create(tables[i], n_users, n_items, width, err));
     cllm__adam adam = adam_at(0);
     CLLM_TRY(cllm__adam_table_create(&t->collab_users, t->collab.users, n_users, width, adam, err));
-    CLLM_TRY(cllm__adam_table_create(&t->collab_items, t->collab.items, n_items, width, adam, err));
+    if (t->composed) {
+        double id_weight = t->config.item_tokens == CLLM__ITEM_TOKENS_TEXT ? 0 : t->config.id_weight;
+        size_t n = t->in.features->n_features;
+        CLLM_TRY(cllm__composer_create(&t->composer, t->in.features, width, id_weight, err));
+        CLLM_TRY(cllm__adam_table_create(&t->vectors, t->composer.vectors, n, width, adam, err));
+        CLLM_TRY(CLLM_NEW(t->best_vectors, n * width, err));
+    }
+    cllm__real *items = t->composed ? t->composer.free_parts : t->collab.items;
+    CLLM_TRY(cllm__adam_table_create(&t->collab_items, items, n_items, width, adam, err));
     CLLM_TRY(cllm__adam_table_create(&t->content_users, t->content.users, n_users, width, adam, err));
     CLLM_TRY(cllm__adam_table_create(&t->content_items, t->content.items, n_items, width, adam, err));
     return cllm__gradient_create(&t->gradient, n_users, n_items, width, err);
+}
+
+/* What does not go together, or not with this data. */
+static cllm_status check_config(const cllm__trainer *t, const cllm__backbone_info *info, cllm_error *err) {
+    const cllm__train_config *config = &t->config;
+    bool backbone_reads = !config->bag || config->content || config->epochs[1] > 0;
+    if (config->width > 0 && (size_t)config->width != info->width && backbone_reads) {
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "width %d: the backbone's is %zu; tokens of another width need --readout bag, --content 0 and no alternation "
+                          "(--epochs 0/0/N), so that it never reads them",
+                          config->width, info->width);
+    }
+    if (config->item_tokens == CLLM__ITEM_TOKENS_ID) return CLLM_OK;
+    if (t->in.features == NULL || t->in.features->n_items != t->in.train->n_items) {
+        return cllm__fail(err, CLLM_ERR_MISMATCH, "composed item tokens need the features of %zu items", t->in.train->n_items);
+    }
+    if (config->item_tokens == CLLM__ITEM_TOKENS_TEXT && t->in.features->n_features == 0) {
+        return cllm__fail(err, CLLM_ERR_DATA, "item-tokens text: no item has a text; take id, or prepare the data with --items");
+    }
+    return CLLM_OK;
 }
 
 cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *config, const cllm__trainer_inputs *inputs,
@@ -72,6 +108,9 @@ cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *con
         t->config.content = false;
     }
     if (!t->config.content) t->config.lambda_c = 0;
+    CLLM_TRY(check_config(t, info, err));
+    t->composed = t->config.item_tokens != CLLM__ITEM_TOKENS_ID;
+    size_t width = t->config.width > 0 ? (size_t)t->config.width : info->width;
     if (n_documents == 0 && t->config.init_text_mean) {
         cllm__log(inputs->host, CLLM_LOG_WARN, "init text-mean: there are no texts to take means of; all tokens begin at random");
     }
@@ -98,8 +137,12 @@ cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *con
     size_t most = train->n_users > n_documents ? train->n_users : n_documents;
     CLLM_TRY(CLLM_NEW(t->order, most, err));
     CLLM_TRY(CLLM_NEW(t->order_scratch, n_documents + 1, err));
-    CLLM_TRY(create_tables(t, train->n_users, train->n_items, info->width, err));
+    CLLM_TRY(create_tables(t, train->n_users, train->n_items, width, err));
     CLLM_TRY(cllm__engine_create(&t->engine, inputs->backbone, inputs->dtype, inputs->pool, err));
+    if (t->config.bag) {
+        cllm__bag bag = cllm__config_bag(&t->config);
+        cllm__engine_set_bag(t->engine, &bag, width);
+    }
     return cllm__trainer_restart(t, err);
 }
 
@@ -113,6 +156,9 @@ void cllm__trainer_free(cllm__trainer *t) {
     cllm__adam_table_free(&t->collab_items);
     cllm__adam_table_free(&t->content_users);
     cllm__adam_table_free(&t->content_items);
+    cllm__adam_table_free(&t->vectors);
+    cllm__composer_free(&t->composer);
+    cllm__free(t->best_vectors);
     cllm__gradient_free(&t->gradient);
     cllm__batch_free(&t->batch);
     cllm__free(t->cold);
@@ -200,6 +246,7 @@ static cllm_status catch_up(cllm__trainer *t, cllm__adam_table *users, cllm__ada
     size_t n;
     CLLM_TRY(rows_read(t, space->vocab_rows, space->n_users, t->batch.reg_users, t->batch.n_reg_users, &n, err));
     cllm__adam_table_catch_up(users, t->touched, n, t->in.pool);
+    if (items == &t->collab_items && t->composed) return CLLM_OK; /* no row ever waits */
     CLLM_TRY(rows_read(t, space->vocab_rows + space->n_users, space->n_items, t->batch.reg_items, t->batch.n_reg_items, &n, err));
     cllm__adam_table_catch_up(items, t->touched, n, t->in.pool);
     return CLLM_OK;
@@ -208,6 +255,14 @@ static cllm_status catch_up(cllm__trainer *t, cllm__adam_table *users, cllm__ada
 static uint64_t dropout_key(const cllm__trainer *t, cllm__position at) {
     uint64_t parts[] = {t->config.seed, (uint64_t)at.phase, (uint64_t)at.epoch, at.batch};
     return cllm__hash(parts, sizeof parts);
+}
+
+/* All that composed tokens are made of moves in every step, and the tokens with it. */
+static void move_composed(cllm__trainer *t) {
+    cllm__composer_backward(&t->composer, t->gradient.items, t->in.pool);
+    cllm__adam_table_step_dense(&t->vectors, t->composer.gradient, t->in.pool);
+    cllm__adam_table_step_dense(&t->collab_items, t->gradient.items, t->in.pool);
+    cllm__composer_compose(&t->composer, t->collab.items, t->in.pool);
 }
 
 /* The step at `at` from its order: batch, gradient, Adam. */
@@ -232,7 +287,8 @@ static cllm_status step(cllm__trainer *t, cllm__position at, cllm__loss *loss, c
         return status;
     }
     cllm__adam_table_step(users, t->gradient.touched_users, t->gradient.n_touched_users, t->gradient.users, t->in.pool);
-    if (t->gradient.items_dense) cllm__adam_table_step_dense(items, t->gradient.items, t->in.pool);
+    if (!content && t->composed) move_composed(t);
+    else if (t->gradient.items_dense) cllm__adam_table_step_dense(items, t->gradient.items, t->in.pool);
     else cllm__adam_table_step(items, t->gradient.touched_items, t->gradient.n_touched_items, t->gradient.items, t->in.pool);
     return CLLM_OK;
 }
@@ -247,21 +303,22 @@ static void flush(cllm__trainer *t) {
 }
 
 /* Learning rates of the phase that begins; all rows are up to date. */
-static void set_rates(cllm__trainer *t, cllm__phase phase) {
-    double lr = lr_of(&t->config, phase);
-    if (cllm__phase_is_content(phase)) t->content_users.adam.lr = t->content_items.adam.lr = lr;
-    else t->collab_users.adam.lr = t->collab_items.adam.lr = lr;
+static void set_rates(cllm__trainer *t, cllm__position at) {
+    double lr = lr_of(&t->config, at);
+    if (cllm__phase_is_content(at.phase)) t->content_users.adam.lr = t->content_items.adam.lr = lr;
+    else t->collab_users.adam.lr = t->collab_items.adam.lr = t->vectors.adam.lr = lr;
 }
 
 /* Pretraining is over: finetuning starts with fresh optimisers, from the tables of the lowest loss if so configured. */
 static void begin_finetuning(cllm__trainer *t) {
     if (t->config.keep_best_loss) {
-        if (isfinite(t->lowest_collab_loss)) cllm__tables_copy(&t->collab, &t->best_collab);
+        if (isfinite(t->lowest_collab_loss) && !t->composed) cllm__tables_copy(&t->collab, &t->best_collab);
         if (isfinite(t->lowest_content_loss)) cllm__tables_copy(&t->content, &t->best_content);
     }
     cllm__adam adam = adam_at(t->config.lr[2]);
     cllm__adam_table_reset(&t->collab_users, adam);
     cllm__adam_table_reset(&t->collab_items, adam);
+    if (t->composed) cllm__adam_table_reset(&t->vectors, adam);
     cllm__adam_table_reset(&t->content_users, adam);
     cllm__adam_table_reset(&t->content_items, adam);
 }
@@ -283,13 +340,14 @@ static cllm_status validate(cllm__trainer *t, cllm__epoch_report *report, cllm_e
     if (t->in.validate == NULL) return CLLM_OK;
     CLLM_TRY(t->in.validate(t->in.context, &t->collab, &report->validation, err));
     report->validated = true;
-    report->best = !t->has_best || report->validation.monitor > t->best_monitor;
+    report->best = !t->has_best || t->config.select_last || report->validation.monitor > t->best_monitor;
     if (report->best) {
         t->has_best = true;
         t->best_monitor = report->validation.monitor;
         t->best_epoch = report->epoch;
         cllm__tables_copy(&t->best_collab, &t->collab);
         cllm__tables_copy(&t->best_content, &t->content);
+        if (t->composed) memcpy(t->best_vectors, t->composer.vectors, t->in.features->n_features * t->collab.width * sizeof *t->best_vectors);
     }
     return CLLM_OK;
 }
@@ -303,7 +361,7 @@ static cllm_status end_epoch(cllm__trainer *t, cllm_error *err) {
     cllm__epoch_report report = {
         .phase = at.phase, .epoch = at.epoch, .steps = s->steps, .sequences = s->sequences, .rows = s->rows, .targets = s->targets,
         .predictions = s->predictions, .nll = s->targets > 0 ? s->nll / (double)s->targets : 0, .regulariser = s->regulariser / steps,
-        .prior = s->prior / steps, .total = s->total / steps, .learning_rate = lr_of(&t->config, at.phase), .seconds = s->seconds,
+        .prior = s->prior / steps, .total = s->total / steps, .learning_rate = lr_of(&t->config, at), .seconds = s->seconds,
     };
     t->seconds_of[at.phase] += s->seconds;
     t->rows_of[at.phase] += (double)s->rows;
@@ -361,7 +419,7 @@ static cllm_status between_steps(cllm__trainer *t, cllm_error *err) {
 
 static cllm_status run_epoch(cllm__trainer *t, cllm_error *err) {
     cllm__phase phase = t->at.phase;
-    set_rates(t, phase);
+    set_rates(t, t->at);
     make_order(t, phase, t->at.epoch);
     char name[48], detail[128] = "";
     snprintf(name, sizeof name, "%s %d/%d", cllm__phase_name(phase), t->at.epoch + 1, cllm__schedule_epochs(&t->config, phase));
@@ -402,6 +460,7 @@ cllm_status cllm__trainer_run(cllm__trainer *t, cllm_error *err) {
     if (t->has_best) {
         cllm__tables_copy(&t->collab, &t->best_collab);
         cllm__tables_copy(&t->content, &t->best_content);
+        if (t->composed) memcpy(t->composer.vectors, t->best_vectors, t->in.features->n_features * t->collab.width * sizeof *t->best_vectors);
     }
     return CLLM_OK;
 }
@@ -428,7 +487,7 @@ static cllm_status measure_epoch(cllm__trainer *t, cllm__phase phase, cllm__plan
 /* Seconds of one epoch: real steps for `probe` seconds after one for warming up, scaled by FLOPs. */
 static cllm_status time_epoch(cllm__trainer *t, cllm__phase phase, double probe, cllm__plan *plan, cllm_error *err) {
     make_order(t, phase, 0);
-    set_rates(t, phase);
+    set_rates(t, (cllm__position){.phase = phase});
     size_t steps = epoch_steps(t, phase);
     double seconds = 0, flops = 0;
     for (size_t i = 0; i <= steps && (i < 2 || seconds < probe); i++) {

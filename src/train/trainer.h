@@ -7,6 +7,7 @@
 #ifndef CLLM_TRAIN_TRAINER_H
 #define CLLM_TRAIN_TRAINER_H
 
+#include "model/composer.h"
 #include "model/engine.h"
 #include "train/adam_table.h"
 #include "train/schedule.h"
@@ -42,6 +43,7 @@ typedef struct cllm__trainer_inputs {
     const cllm__interactions *train;
     const cllm__corpus *corpus; /* training documents; may be empty */
     const cllm__prompts *prompts;
+    const cllm__features *features; /* of the items, for composed tokens; else NULL */
     const cllm__backbone *backbone; /* opened for training */
     cllm__dtype dtype;
     cllm__pool *pool;
@@ -67,7 +69,10 @@ typedef struct cllm__trainer {
     cllm__engine *engine;
     cllm__batch_rules rules;
     cllm__tables collab, content; /* collab becomes the recommendation tables when finetuning begins */
-    cllm__adam_table collab_users, collab_items, content_users, content_items;
+    cllm__composer composer; /* with composed tokens: what collab.items is made of; collab_items then moves its free parts */
+    bool composed;
+    cllm__adam_table collab_users, collab_items, content_users, content_items, vectors;
+    cllm__real *best_vectors; /* the composer's, of the best validation */
     cllm__tables best_collab, best_content; /* of the best validation; in pretraining those of the lowest loss, if kept */
     cllm__position at;
     cllm__epoch_sums sums;
@@ -88,6 +93,11 @@ typedef struct cllm__trainer {
     double seconds_of[CLLM__PHASES], rows_of[CLLM__PHASES]; /* measured in this process, for the time that is left */
     double last_save;
 } cllm__trainer;
+
+/* The bag's settings; of use where config->bag. */
+static inline cllm__bag cllm__config_bag(const cllm__train_config *config) {
+    return (cllm__bag){.scale = config->bag_scale, .power = config->bag_power, .user_weight = config->user_weight};
+}
 
 /* `trainer` is {0} before and freed by the caller in every case. Tables are initialised and the position is the first. What
  * `inputs` points to is borrowed. */

@@ -55,7 +55,8 @@ static void wrong_settings_say_what_is_right(void **state) {
         {"target=some", "hold or all"},     {"mask-share=0.5:0.1", "0.1:0.6"},  {"mask-share=2", "0.1:0.6"},
         {"predict-first=yes", "1 (on)"},    {"seed=-1", "seed '-1'"},           {"dropout=1", "0 to 0.9"},
         {"nonsense=1", "unknown setting"},  {"batch", "unknown setting"},       {"lambda-c=-3", "0 to"},
-        {"init=words", "normal or text-mean"},
+        {"init=words", "normal or text-mean"}, {"item-tokens=words", "id, text or id+text"},
+        {"linear=knn", "none, ease or ease-text"}, {"width=-1", "0 to 65536"},   {"bag-scale=0", "bag-scale '0'"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         cllm__train_config config = preset("paper");
@@ -67,7 +68,7 @@ static void wrong_settings_say_what_is_right(void **state) {
     }
     cllm_error err = {0};
     cllm__train_config config;
-    assert_int_equal(cllm__train_config_preset(&config, "accurate", &err), CLLM_ERR_USAGE);
+    assert_int_equal(cllm__train_config_preset(&config, "fastest", &err), CLLM_ERR_USAGE);
 }
 
 static void phases_come_in_the_paper_s_order(void **state) {

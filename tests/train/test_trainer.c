@@ -35,6 +35,10 @@ typedef struct world {
     cllm__backbone *backbone;
     cllm__pool *pool;
     char folder[64];
+    cllm__features features; /* of items: their parity, and for every third one more */
+    uint64_t feature_start[ITEMS + 1];
+    int32_t feature_indices[2 * ITEMS];
+    float feature_weights[2 * ITEMS];
 } world;
 
 static void make_tokenizer(world *w) {
@@ -86,12 +90,27 @@ static void make_data(world *w) {
     w->train = (cllm__interactions){.n_users = USERS, .n_items = ITEMS, .count = n, .start = w->start, .items = w->items};
 }
 
+static void make_features(world *w) {
+    size_t n = 0;
+    for (int item = 0; item < ITEMS; item++) {
+        w->feature_start[item] = n;
+        w->feature_indices[n] = item % 2;
+        w->feature_weights[n++] = 0.75F;
+        if (item % 3 != 0) continue;
+        w->feature_indices[n] = 2;
+        w->feature_weights[n++] = 0.5F;
+    }
+    w->feature_start[ITEMS] = n;
+    w->features = (cllm__features){ITEMS, 3, w->feature_start, w->feature_indices, w->feature_weights};
+}
+
 static void open_world(world *w, int threads) {
     *w = (world){0};
     snprintf(w->folder, sizeof w->folder, "trainer-%ld", (long)getpid());
     cllm__remove_tree(w->folder);
     make_tokenizer(w);
     make_data(w);
+    make_features(w);
     OK(cllm__pool_create(&w->pool, threads, ERR));
     OK(cllm__gpt2_init(w->folder, (cllm__gpt2_shape){.layers = 1, .heads = 2, .width = 16, .vocabulary = cllm__tokenizer_size(w->tokenizer), .context = 64}, 5, ERR));
     OK(cllm__backbone_open(&w->backbone, w->folder, (cllm__backbone_options){.dtype = CLLM__F32, .training = true, .pool = w->pool}, ERR));
@@ -155,13 +174,24 @@ static cllm__train_config config_of(const char *preset, const char *const *setti
     return config;
 }
 
+/* The presets in short, and what goes across them. */
+static const struct variant {
+    const char *name, *preset, *settings[8];
+} VARIANTS[] = {
+    {"paper", "paper", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0"}},
+    {"faithful", "faithful", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0"}},
+    {"accurate", "accurate", {"epochs=0/0/16", "batch=5", "lr=1e-2", "width=24", "mask-share=0.2:0.7"}},
+    {"composed", "paper", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0", "item-tokens=id+text", "lr-decay=0.5"}},
+};
+enum { N_VARIANTS = sizeof VARIANTS / sizeof VARIANTS[0] };
+
 static const char *const SHORT[] = {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0", NULL};
 
 static void begin_run(run *r, world *w, const cllm__train_config *config) {
     *r = (run){.stop_after = -1};
     snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoint.safetensors", w->folder);
     r->host = (cllm_host){.cancelled = cancelled, .user = r};
-    cllm__trainer_inputs inputs = {.train = &w->train, .corpus = &w->corpus, .prompts = &w->prompts, .backbone = w->backbone, .dtype = CLLM__F32,
+    cllm__trainer_inputs inputs = {.train = &w->train, .corpus = &w->corpus, .prompts = &w->prompts, .features = &w->features, .backbone = w->backbone, .dtype = CLLM__F32,
                                    .pool = w->pool, .host = &r->host, .context = r, .validate = validate, .epoch_done = epoch_done, .save = save};
     OK(cllm__trainer_create(&r->trainer, config, &inputs, ERR));
 }
@@ -184,9 +214,8 @@ static uint64_t whole_run(world *w, const cllm__train_config *config) {
 
 static void threads_do_not_change_the_bits(void **state) {
     (void)state;
-    const char *const presets[] = {"paper", "faithful"};
-    for (size_t p = 0; p < 2; p++) {
-        cllm__train_config config = config_of(presets[p], SHORT);
+    for (size_t p = 0; p < N_VARIANTS; p++) {
+        cllm__train_config config = config_of(VARIANTS[p].preset, VARIANTS[p].settings);
         uint64_t results[2];
         for (int threads = 1; threads <= 2; threads++) {
             world w;
@@ -200,11 +229,10 @@ static void threads_do_not_change_the_bits(void **state) {
 
 static void interrupted_anywhere_and_resumed_ends_in_the_same_bits(void **state) {
     (void)state;
-    const char *const presets[] = {"paper", "faithful"};
-    for (size_t p = 0; p < 2; p++) {
+    for (size_t p = 0; p < N_VARIANTS; p++) {
         world w;
         open_world(&w, 1);
-        cllm__train_config config = config_of(presets[p], SHORT);
+        cllm__train_config config = config_of(VARIANTS[p].preset, VARIANTS[p].settings);
         uint64_t expected = whole_run(&w, &config);
         int stops = 0;
         for (int stop = 0;; stop += 3) {
@@ -228,7 +256,7 @@ static void interrupted_anywhere_and_resumed_ends_in_the_same_bits(void **state)
             assert_string_equal(extra, "extra");
             cllm__free(extra);
             OK(cllm__trainer_run(&again.trainer, ERR));
-            if (result_of(&again) != expected) fail_msg("%s: stopped at step %d and resumed: other bits", presets[p], stop);
+            if (result_of(&again) != expected) fail_msg("%s: stopped at step %d and resumed: other bits", VARIANTS[p].name, stop);
             cllm__trainer_free(&again.trainer);
         }
         assert_true(stops > 20);
@@ -242,7 +270,8 @@ static void seeds_and_settings_change_the_result(void **state) {
     open_world(&w, 1);
     cllm__train_config config = config_of("paper", SHORT);
     uint64_t base = whole_run(&w, &config);
-    static const char *const changes[] = {"seed=2", "lambda-c=0", "target=all", "predict-first=0", "reorder=0", "dropout=0.1", "mask-share=0.1:0.6", "reg=code"};
+    static const char *const changes[] = {"seed=2", "lambda-c=0", "target=all", "predict-first=0", "reorder=0", "dropout=0.1", "mask-share=0.1:0.6", "reg=code",
+                                          "item-tokens=text", "item-tokens=id+text", "readout=bag", "init-deviation=0.05", "lr-decay=1", "select=last"};
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         cllm__train_config changed = config;
         OK(cllm__train_config_set(&changed, changes[i], ERR));
@@ -340,6 +369,58 @@ static void damaged_checkpoints_are_refused(void **state) {
     close_world(&w);
 }
 
+/* What would read tokens that it can't, and tokens composed of nothing. */
+static void settings_that_do_not_fit_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *settings[4];
+        const char *message;
+        cllm_status status;
+    } cases[] = {
+        {{"width=24", "epochs=0/0/1"}, "--readout bag", CLLM_ERR_USAGE},
+        {{"width=24", "epochs=0/1/1", "readout=bag"}, "--epochs 0/0/N", CLLM_ERR_USAGE},
+        {{"width=24", "epochs=0/0/1", "readout=bag"}, "--content 0", CLLM_ERR_USAGE},
+        {{"item-tokens=text", "epochs=0/0/1"}, "no item has a text", CLLM_ERR_DATA},
+    };
+    world w;
+    open_world(&w, 1);
+    w.features.n_features = 0;
+    memset(w.feature_start, 0, sizeof w.feature_start);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cllm__train_config config = config_of("paper", cases[i].settings);
+        cllm__trainer_inputs inputs = {.train = &w.train, .corpus = &w.corpus, .prompts = &w.prompts, .features = &w.features,
+                                       .backbone = w.backbone, .dtype = CLLM__F32, .pool = w.pool};
+        cllm__trainer trainer = {0};
+        cllm_error err = {0};
+        assert_int_equal(cllm__trainer_create(&trainer, &config, &inputs, &err), cases[i].status);
+        if (strstr(err.message, cases[i].message) == NULL) fail_msg("'%s' does not say '%s'", err.message, cases[i].message);
+        cllm__trainer_free(&trainer);
+    }
+    close_world(&w);
+}
+
+/* The cold item has the words of its kind: it goes to those who like the kind, though nobody ever had it. */
+static void a_composed_cold_item_is_near_its_kind(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    cllm__train_config config = config_of("accurate", VARIANTS[2].settings);
+    run r;
+    begin_run(&r, &w, &config);
+    OK(cllm__trainer_run(&r.trainer, ERR));
+    const cllm__tables *t = &r.trainer.collab;
+    size_t cold = (ITEMS - 1) * t->width;
+    double same = 0, other = 0;
+    for (size_t item = 0; item < ITEMS - 1; item++) {
+        double product = 0;
+        for (size_t c = 0; c < t->width; c++) product += (double)t->items[cold + c] * (double)t->items[item * t->width + c];
+        *(item % 2 == (ITEMS - 1) % 2 ? &same : &other) += product;
+    }
+    if (!(same > 0 && same > 3 * other)) fail_msg("products with its kind %g, with the others %g", same, other);
+    cllm__trainer_free(&r.trainer);
+    close_world(&w);
+}
+
 static double distance(const cllm__tables *t, size_t a, size_t b) {
     double square = 0;
     for (size_t c = 0; c < t->width; c++) square += pow((double)t->items[a * t->width + c] - (double)t->items[b * t->width + c], 2);
@@ -386,6 +467,8 @@ int main(void) {
         cmocka_unit_test(training_learns_keeps_the_best_and_leaves_the_backbone_alone),
         cmocka_unit_test(a_plan_leaves_the_trainer_as_new_and_fits_a_budget),
         cmocka_unit_test(damaged_checkpoints_are_refused),
+        cmocka_unit_test(settings_that_do_not_fit_are_refused),
+        cmocka_unit_test(a_composed_cold_item_is_near_its_kind),
         cmocka_unit_test(tokens_begin_at_their_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,63 @@
+#include "model/bag.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/ops.h"
+
+typedef struct reading {
+    cllm__bag bag;
+    const cllm__batch *batch;
+    size_t vocabulary;
+    const cllm__tables *tables;
+    cllm__real *h;
+} reading;
+
+/* a·n^−p for a sequence. */
+static cllm__real factor_of(cllm__bag bag, const cllm__batch *batch, size_t first_item, size_t sequence) {
+    size_t items = 0;
+    for (size_t t = batch->start[sequence]; t < batch->start[sequence + 1]; t++) items += (size_t)batch->tokens[t] >= first_item;
+    return (cllm__real)(bag.scale * pow(items > 0 ? (double)items : 1, -bag.power));
+}
+
+static void scale_row(cllm__real *row, size_t width, cllm__real factor) {
+    for (size_t i = 0; i < width; i++) row[i] *= factor;
+}
+
+static void read_task(void *context, size_t sequence, int worker) {
+    (void)worker;
+    const reading *r = context;
+    const cllm__tables *tables = r->tables;
+    size_t width = tables->width;
+    cllm__real *h = r->h + sequence * width;
+    memset(h, 0, width * sizeof *h);
+    for (size_t t = r->batch->start[sequence]; t < r->batch->start[sequence + 1]; t++) {
+        size_t token = (size_t)r->batch->tokens[t];
+        if (token < r->vocabulary) continue;
+        size_t row = token - r->vocabulary;
+        if (row < tables->n_users) cllm__axpy(h, (cllm__real)r->bag.user_weight, tables->users + row * width, width);
+        else cllm__axpy(h, 1, tables->items + (row - tables->n_users) * width, width);
+    }
+    scale_row(h, width, factor_of(r->bag, r->batch, r->vocabulary + tables->n_users, sequence));
+}
+
+void cllm__bag_forward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const cllm__tables *tables, cllm__real *h,
+                       cllm__pool *pool) {
+    reading r = {bag, batch, vocabulary, tables, h};
+    cllm__pool_run(pool, batch->sequences, read_task, &r);
+}
+
+void cllm__bag_backward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, cllm__real *dh, cllm__gradient *gradient) {
+    size_t width = gradient->width, first_item = vocabulary + gradient->n_users;
+    for (size_t s = 0; s < batch->sequences; s++) {
+        cllm__real *ds = dh + s * width;
+        scale_row(ds, width, factor_of(bag, batch, first_item, s));
+        for (size_t t = batch->start[s]; t < batch->start[s + 1]; t++) {
+            size_t token = (size_t)batch->tokens[t];
+            if (token < vocabulary) continue;
+            if (token >= first_item) cllm__axpy(cllm__gradient_item(gradient, (int32_t)(token - first_item)), 1, ds, width);
+            else if (bag.user_weight != 0)
+                cllm__axpy(cllm__gradient_user(gradient, (int32_t)(token - vocabulary)), (cllm__real)bag.user_weight, ds, width);
+        }
+    }
+}

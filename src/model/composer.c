@@ -1,0 +1,144 @@
+#include "model/composer.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "kernels/ops.h"
+
+/* Rows per task. */
+enum { ROWS = 16 };
+
+/* The features by feature instead of by item, items ascending. */
+static cllm_status turn(cllm__composer *c, cllm_error *err) {
+    const cllm__features *f = &c->by_item;
+    uint64_t count = f->start[f->n_items];
+    CLLM_TRY(CLLM_NEW(c->feature_start, f->n_features + 2, err));
+    CLLM_TRY(CLLM_NEW(c->feature_items, count, err));
+    CLLM_TRY(CLLM_NEW(c->feature_weights, count, err));
+    for (uint64_t e = 0; e < count; e++) {
+        CLLM_ASSERT(f->features[e] >= 0 && (size_t)f->features[e] < f->n_features);
+        c->feature_start[f->features[e] + 2]++;
+    }
+    for (size_t k = 2; k < f->n_features + 2; k++) c->feature_start[k] += c->feature_start[k - 1];
+    for (size_t j = 0; j < f->n_items; j++) {
+        for (uint64_t e = f->start[j]; e < f->start[j + 1]; e++) {
+            uint64_t to = c->feature_start[f->features[e] + 1]++;
+            c->feature_items[to] = (int32_t)j;
+            c->feature_weights[to] = f->weights[e];
+        }
+    }
+    return CLLM_OK;
+}
+
+cllm_status cllm__composer_create(cllm__composer *c, const cllm__features *features, size_t width, double id_weight, cllm_error *err) {
+    size_t most = features->n_items > features->n_features ? features->n_items : features->n_features;
+    if (most > 0 && width > SIZE_MAX / most) return cllm__fail_nomem(err);
+    c->by_item = *features;
+    c->width = width;
+    c->id_weight = id_weight;
+    CLLM_TRY(CLLM_NEW(c->free_parts, features->n_items * width, err));
+    CLLM_TRY(CLLM_NEW(c->vectors, features->n_features * width, err));
+    CLLM_TRY(CLLM_NEW(c->gradient, features->n_features * width, err));
+    return turn(c, err);
+}
+
+void cllm__composer_free(cllm__composer *c) {
+    cllm__free(c->free_parts);
+    cllm__free(c->vectors);
+    cllm__free(c->gradient);
+    cllm__free(c->feature_start);
+    cllm__free(c->feature_items);
+    cllm__free(c->feature_weights);
+    *c = (cllm__composer){0};
+}
+
+/* The generator's `epoch` tells tables apart; 0 to 3 are those of tables.c. */
+enum { FREE_PARTS = 4, VECTORS = 5 };
+
+static void init_rows(cllm__real *rows, size_t n, size_t width, double deviation, uint64_t seed, uint32_t table) {
+    for (size_t r = 0; r < n; r++) {
+        cllm__rng rng = cllm__rng_make(seed, CLLM_RNG_INIT_TABLE, table, r);
+        for (size_t i = 0; i < width; i++) rows[r * width + i] = (cllm__real)(deviation * cllm__rng_normal(&rng));
+    }
+}
+
+void cllm__composer_init_normal(cllm__composer *c, double deviation, uint64_t seed) {
+    init_rows(c->free_parts, c->by_item.n_items, c->width, deviation, seed, FREE_PARTS);
+    init_rows(c->vectors, c->by_item.n_features, c->width, deviation, seed, VECTORS);
+}
+
+/* ---- Forward ---- */
+
+static void add_features(const cllm__composer *c, const int32_t *features, const float *weights, size_t count, cllm__real *token) {
+    for (size_t e = 0; e < count; e++) {
+        if (weights[e] != 0) cllm__axpy(token, (cllm__real)weights[e], c->vectors + (size_t)features[e] * c->width, c->width);
+    }
+}
+
+typedef struct composing {
+    const cllm__composer *composer;
+    cllm__real *items;
+} composing;
+
+static void compose_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const composing *work = context;
+    const cllm__composer *c = work->composer;
+    const cllm__features *f = &c->by_item;
+    size_t end = (task + 1) * ROWS < f->n_items ? (task + 1) * ROWS : f->n_items;
+    for (size_t j = task * ROWS; j < end; j++) {
+        cllm__real *token = work->items + j * c->width;
+        memset(token, 0, c->width * sizeof *token);
+        if (c->id_weight != 0) cllm__axpy(token, (cllm__real)c->id_weight, c->free_parts + j * c->width, c->width);
+        uint64_t first = f->start[j];
+        add_features(c, f->features + first, f->weights + first, (size_t)(f->start[j + 1] - first), token);
+    }
+}
+
+void cllm__composer_compose(const cllm__composer *composer, cllm__real *items, cllm__pool *pool) {
+    composing work = {composer, items};
+    cllm__pool_run(pool, (composer->by_item.n_items + ROWS - 1) / ROWS, compose_task, &work);
+}
+
+void cllm__composer_token(const cllm__composer *c, const int32_t *features, const float *weights, size_t count, cllm__real *token) {
+    memset(token, 0, c->width * sizeof *token);
+    add_features(c, features, weights, count, token);
+}
+
+/* ---- Backward ---- */
+
+typedef struct backing {
+    const cllm__composer *composer;
+    cllm__real *ditems;
+} backing;
+
+static void vectors_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const backing *work = context;
+    const cllm__composer *c = work->composer;
+    size_t n = c->by_item.n_features, end = (task + 1) * ROWS < n ? (task + 1) * ROWS : n;
+    for (size_t k = task * ROWS; k < end; k++) {
+        cllm__real *gradient = c->gradient + k * c->width;
+        memset(gradient, 0, c->width * sizeof *gradient);
+        for (uint64_t e = c->feature_start[k]; e < c->feature_start[k + 1]; e++) {
+            if (c->feature_weights[e] == 0) continue;
+            cllm__axpy(gradient, (cllm__real)c->feature_weights[e], work->ditems + (size_t)c->feature_items[e] * c->width, c->width);
+        }
+    }
+}
+
+static void free_parts_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const backing *work = context;
+    const cllm__composer *c = work->composer;
+    size_t n = c->by_item.n_items, end = (task + 1) * ROWS < n ? (task + 1) * ROWS : n;
+    cllm__real weight = (cllm__real)c->id_weight;
+    for (size_t i = task * ROWS * c->width; i < end * c->width; i++) work->ditems[i] *= weight;
+}
+
+void cllm__composer_backward(cllm__composer *composer, cllm__real *ditems, cllm__pool *pool) {
+    backing work = {composer, ditems};
+    cllm__pool_run(pool, (composer->by_item.n_features + ROWS - 1) / ROWS, vectors_task, &work);
+    cllm__pool_run(pool, (composer->by_item.n_items + ROWS - 1) / ROWS, free_parts_task, &work);
+}
