@@ -57,6 +57,9 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
     }
     CLLM_TRY(cllm__model_open(&e->model, o->run, &options, o->content, true, e->pool, err));
     e->dataset = e->model->run.dataset;
+    if (o->content && !e->model->run.config.content) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "'%s' was trained without the content model: there is no likelihood of texts to measure", o->run);
+    }
     cllm__log_backbone(&o->host, &e->model->run);
     return cllm__model_engine(&e->engine, e->model, e->pool, err);
 }

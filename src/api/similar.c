@@ -188,6 +188,12 @@ cllm_status cllm_similar(cllm_session *s, const char *item, const char *text, co
     if ((item == NULL) == (text == NULL)) return cllm__fail(err, CLLM_ERR_USAGE, "give an item or a text, and not both");
     if (k == 0) return cllm__fail(err, CLLM_ERR_USAGE, "k is 0: ask for at least one item");
     CLLM_TRY(parse_space(space, item == NULL, &spaces, err));
+    if ((spaces & SPACE_CONTENT) != 0 && !s->model->run.config.content) {
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "'%s' was trained without the content model: no text has a place in it; ask for an item in the space 'collab', "
+                          "or train with --content 1",
+                          s->model->run.folder);
+    }
     CLLM_TRY(CLLM_GROW(s->scores, s->scores_capacity, n_items, err));
     memset(s->scores, 0, n_items * sizeof *s->scores);
     cllm__real *vectors; /* the items' mean, the text's token */

@@ -69,3 +69,33 @@ run train data -o run --force --preset faithful --dtype bf16 --backbone run/back
 equal preset "$(get preset)" faithful
 equal dtype "$("$JSON_GET" dtype <run/run.json)" bf16
 nothing_left
+
+# The preset beyond the paper: composed tokens, the bag readout, a linear part; threads, resume and --final as ever.
+run train data -o accurate --preset accurate --epochs 0/0/3 --width 24 -q
+[ -e accurate/linear.safetensors ] || die "preset accurate left no linear part"
+run train data -o single --preset accurate --epochs 0/0/3 --width 24 -q --threads 1
+for file in model linear; do cmp -s accurate/$file.safetensors single/$file.safetensors || die "$file.safetensors depends on the threads"; done
+run eval accurate --split valid --baselines none --json
+fused=$(get models/cllm4rec/ndcg@100)
+run recommend accurate --history i01,i02 -k 3
+cp stdout fused.tsv
+run recommend accurate --history i01,i02 -k 3 --threads 1
+cmp -s stdout fused.tsv || die "a recommendation depends on the threads"
+mv accurate/linear.safetensors away
+run recommend accurate --history i01,i02 -k 3
+cmp -s stdout fused.tsv && die "the linear part changed nothing"
+head -c 200 away >accurate/linear.safetensors
+fails 3 "linear.safetensors" recommend accurate --history i01 -k 3
+mv away accurate/linear.safetensors
+run train --resume -o accurate --final -q
+[ -e accurate/fit-linear.safetensors ] || die "--final lost the measured linear part"
+cmp -s accurate/linear.safetensors accurate/fit-linear.safetensors && die "--final did not fit the linear part anew"
+run eval accurate --split valid --baselines none --json
+equal "the measured model after --final" "$(get models/cllm4rec/ndcg@100)" "$fused"
+run similar accurate --item i01 -k 2
+fails 2 "content model" similar accurate --text 'a lamp'
+fails 2 "content model" eval accurate --content
+fails 2 "readout bag" train data -o x --width 24 $short
+fails 2 "id, text or id+text" train data -o x --item-tokens words
+run train data -o texts --item-tokens text $short -q
+run eval texts --baselines none -q
