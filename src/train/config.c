@@ -30,14 +30,14 @@ static const cllm__train_config PRESETS[] = {
         .monitor = MONITOR, .checkpoint_seconds = 120, OWN_DEFAULTS,
     },
     {
-        .preset = "accurate", .seed = 1, .epochs = {0, 0, 30}, .lr = {1e-3, 1e-3, 1.5e-3}, .batch = 256,
+        .preset = "accurate", .seed = 1, .epochs = {0, 0, 24}, .lr = {1e-3, 1e-3, 1.5e-3}, .batch = 256,
         .max_text_tokens = 128, .content_share = 1, .lambda_c = 0, .lambda_l = 0, .reg_code = false, .predict_first = true,
-        .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.3, .dropout = 0,
+        .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.8, .dropout = 0,
         .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
-        .linear_weight = 0.25,
+        .linear_weight = 0.15,
     },
 };
 
