@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/rng.h"
 #include "kernels/ops.h"
+#include "model/tables.h"
 
 /* Rows per task. */
 enum { ROWS = 16 };
@@ -53,19 +53,12 @@ void cllm__composer_free(cllm__composer *c) {
     *c = (cllm__composer){0};
 }
 
-/* The generator's `epoch` tells tables apart; 0 to 3 are those of tables.c. */
+/* Tables by the numbers of tables.h. */
 enum { FREE_PARTS = 4, VECTORS = 5 };
 
-static void init_rows(cllm__real *rows, size_t n, size_t width, double deviation, uint64_t seed, uint32_t table) {
-    for (size_t r = 0; r < n; r++) {
-        cllm__rng rng = cllm__rng_make(seed, CLLM_RNG_INIT_TABLE, table, r);
-        for (size_t i = 0; i < width; i++) rows[r * width + i] = (cllm__real)(deviation * cllm__rng_normal(&rng));
-    }
-}
-
 void cllm__composer_init_normal(cllm__composer *c, double deviation, uint64_t seed) {
-    init_rows(c->free_parts, c->by_item.n_items, c->width, deviation, seed, FREE_PARTS);
-    init_rows(c->vectors, c->by_item.n_features, c->width, deviation, seed, VECTORS);
+    cllm__init_rows(c->free_parts, c->by_item.n_items, c->width, deviation, seed, FREE_PARTS);
+    cllm__init_rows(c->vectors, c->by_item.n_features, c->width, deviation, seed, VECTORS);
 }
 
 /* ---- Forward ---- */

@@ -36,8 +36,7 @@ uint64_t cllm__tables_hash(const cllm__tables *tables) {
     return cllm__hash(parts, sizeof parts);
 }
 
-/* The generator's `epoch` tells the four tables apart. */
-static void init_rows(cllm__real *rows, size_t n, size_t width, double deviation, uint64_t seed, uint32_t table) {
+void cllm__init_rows(cllm__real *rows, size_t n, size_t width, double deviation, uint64_t seed, uint32_t table) {
     for (size_t r = 0; r < n; r++) {
         cllm__rng rng = cllm__rng_make(seed, CLLM_RNG_INIT_TABLE, table, r);
         for (size_t c = 0; c < width; c++) rows[r * width + c] = (cllm__real)(deviation * cllm__rng_normal(&rng));
@@ -45,8 +44,8 @@ static void init_rows(cllm__real *rows, size_t n, size_t width, double deviation
 }
 
 void cllm__tables_init_normal(cllm__tables *tables, double deviation, uint64_t seed, cllm__table_set set) {
-    init_rows(tables->users, tables->n_users, tables->width, deviation, seed, 2 * (uint32_t)set);
-    init_rows(tables->items, tables->n_items, tables->width, deviation, seed, 2 * (uint32_t)set + 1);
+    cllm__init_rows(tables->users, tables->n_users, tables->width, deviation, seed, 2 * (uint32_t)set);
+    cllm__init_rows(tables->items, tables->n_items, tables->width, deviation, seed, 2 * (uint32_t)set + 1);
 }
 
 /* ---- Text means ---- */

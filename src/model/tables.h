@@ -33,6 +33,10 @@ uint64_t cllm__tables_hash(const cllm__tables *tables);
 /* N(0, deviation²); a row depends on (seed, set, row) alone, so a larger data set keeps its first rows. The paper: 0.02. */
 void cllm__tables_init_normal(cllm__tables *tables, double deviation, uint64_t seed, cllm__table_set set);
 
+/* [n × width] values of N(0, deviation²); a row depends on (seed, table, row) alone. Tables 0 to 3 are those above, 4 and 5 a
+ * composer's. */
+void cllm__init_rows(cllm__real *rows, size_t n, size_t width, double deviation, uint64_t seed, uint32_t table);
+
 /* "text-mean": on top of init_normal, a row that has documents in `corpus` receives the mean word embedding of their main
  * texts, less the mean over all such rows of its table, the whole scaled to root mean square `deviation`; the normal part
  * stays in it at a tenth. Rows without documents are left as they are. */
