@@ -6,14 +6,21 @@
 #include "base/io.h"
 #include "train/checkpoint.h"
 
-static cllm_status open_tables(cllm_model *model, bool measured, cllm_error *err) {
-    char *fit = cllm__path_join(model->run.folder, "fit.safetensors"), *path = cllm__path_join(model->run.folder, "model.safetensors");
-    cllm_status status;
-    if (fit == NULL || path == NULL) {
-        status = cllm__fail_nomem(err);
-        goto cleanup;
+/* Of a file for use and the one that validation chose, which lies beside it after --final: the path of the latter if `measured` and
+ * it is there. The caller frees. */
+static cllm_status choose_file(char **chosen, const cllm_model *model, const char *use, const char *fit, bool measured, cllm_error *err) {
+    *chosen = cllm__path_join(model->run.folder, fit);
+    if (*chosen != NULL && !(measured && cllm__path_exists(*chosen))) {
+        cllm__free(*chosen);
+        *chosen = cllm__path_join(model->run.folder, use);
     }
-    const char *chosen = measured && cllm__path_exists(fit) ? fit : path;
+    return *chosen == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+}
+
+static cllm_status open_tables(cllm_model *model, bool measured, cllm_error *err) {
+    char *chosen;
+    cllm_status status;
+    CLLM_TRY(choose_file(&chosen, model, "model.safetensors", "fit.safetensors", measured, err));
     if (!cllm__path_exists(chosen)) {
         status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' has no trained tables yet: cllm4rec train --resume -o %s", model->run.folder,
                             model->run.folder);
@@ -28,28 +35,23 @@ static cllm_status open_tables(cllm_model *model, bool measured, cllm_error *err
                             model->collab.n_users, model->collab.n_items, model->collab.width, users, items, width);
     }
 cleanup:
-    cllm__free(fit);
-    cllm__free(path);
+    cllm__free(chosen);
     return status;
 }
 
 /* Beside the tables that were chosen: it was fitted to the same rows. */
 static cllm_status open_linear(cllm_model *model, bool measured, cllm_error *err) {
-    char *fit = cllm__path_join(model->run.folder, "fit-linear.safetensors"), *path = cllm__path_join(model->run.folder, "linear.safetensors");
+    char *chosen;
     cllm_status status = CLLM_OK;
-    if (fit == NULL || path == NULL) {
-        status = cllm__fail_nomem(err);
-        goto cleanup;
-    }
-    const char *chosen = measured && cllm__path_exists(fit) ? fit : path;
-    if (model->run.config.linear == CLLM__LINEAR_NONE || !cllm__path_exists(chosen)) goto cleanup;
+    if (model->run.config.linear == CLLM__LINEAR_NONE) return CLLM_OK;
+    CLLM_TRY(choose_file(&chosen, model, "linear.safetensors", "fit-linear.safetensors", measured, err));
+    if (!cllm__path_exists(chosen)) goto cleanup; /* data too large for it go without */
     CLLM_TRY_CLEAN(cllm__item_weights_load(&model->linear, chosen, err));
     if (model->linear.n_items != model->collab.n_items) {
         status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' is for %zu items, the tables are for %zu", chosen, model->linear.n_items, model->collab.n_items);
     }
 cleanup:
-    cllm__free(fit);
-    cllm__free(path);
+    cllm__free(chosen);
     return status;
 }
 

@@ -148,7 +148,7 @@ static cllm_status read_features(training *t, cllm_error *err) {
     CLLM_TRY(cllm__tfidf_create(&t->words, cllm__dataset_items(t->run.dataset), &texts, host_of(t), err));
     CLLM_TRY(cllm__tfidf_thin(&t->words, 2, err));
     cllm__log(host_of(t), CLLM_LOG_INFO, "item tokens: %zu words in %zu items' texts", t->words.n_words, t->words.n_items);
-    t->features = (cllm__features){t->words.n_items, t->words.n_words, t->words.start, t->words.words, t->words.values};
+    t->features = cllm__tfidf_features(&t->words);
     return CLLM_OK;
 }
 

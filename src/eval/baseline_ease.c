@@ -67,9 +67,7 @@ typedef struct building {
     /* Text: the features and, by word, the items that have it. NULL: none. */
     const cllm__tfidf *features;
     double weight;
-    uint64_t *word_start;
-    int32_t *word_items;
-    float *word_values;
+    cllm__feature_index by_word;
     size_t block;
     double *diagonal;
     float *weights;
@@ -90,44 +88,27 @@ static void add_gram(void *context, size_t block, int worker) {
     }
 }
 
-/* Features by word instead of by item, items ascending. */
-static cllm_status index_words(building *b, cllm_error *err) {
-    const cllm__tfidf *f = b->features;
-    uint64_t count = f->start[f->n_items];
-    CLLM_TRY(CLLM_NEW(b->word_start, f->n_words + 2, err));
-    CLLM_TRY(CLLM_NEW(b->word_items, count, err));
-    CLLM_TRY(CLLM_NEW(b->word_values, count, err));
-    for (uint64_t e = 0; e < count; e++) b->word_start[f->words[e] + 2]++;
-    for (size_t w = 2; w < f->n_words + 2; w++) b->word_start[w] += b->word_start[w - 1];
-    for (size_t i = 0; i < f->n_items; i++) {
-        for (uint64_t e = f->start[i]; e < f->start[i + 1]; e++) {
-            uint64_t to = b->word_start[f->words[e] + 1]++;
-            b->word_items[to] = (int32_t)i;
-            b->word_values[to] = f->values[e];
-        }
-    }
-    return CLLM_OK;
-}
-
 /* Adds one item's row of the lower half of w·TTᵀ. */
 static void add_text(void *context, size_t index, int worker) {
     (void)worker;
     building *b = context;
     const cllm__tfidf *f = b->features;
+    const cllm__feature_index *by_word = &b->by_word;
     size_t item = b->block * TILE + index;
     for (uint64_t e = f->start[item]; e < f->start[item + 1]; e++) {
         double value = b->weight * (double)f->values[e];
         if (value == 0) continue; /* a word of all items */
-        for (uint64_t at = b->word_start[f->words[e]]; (size_t)b->word_items[at] <= item; at++) {
-            *cllm__symmetric_at(&b->matrix, item, (size_t)b->word_items[at]) += value * (double)b->word_values[at];
-            if (at + 1 == b->word_start[f->words[e] + 1]) break;
+        for (uint64_t at = by_word->start[f->words[e]]; (size_t)by_word->items[at] <= item; at++) {
+            *cllm__symmetric_at(&b->matrix, item, (size_t)by_word->items[at]) += value * (double)by_word->weights[at];
+            if (at + 1 == by_word->start[f->words[e] + 1]) break;
         }
     }
 }
 
 static cllm_status add_texts(building *b, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
     size_t n = b->train->n_items;
-    CLLM_TRY(index_words(b, err));
+    const cllm__features words = cllm__tfidf_features(b->features);
+    CLLM_TRY(cllm__feature_index_create(&b->by_word, &words, err));
     for (b->block = 0; b->block * TILE < n; b->block++) {
         CLLM_TRY(cllm__check_cancelled(host, err));
         cllm__pool_run(pool, n - b->block * TILE < TILE ? n - b->block * TILE : TILE, add_text, b);
@@ -222,9 +203,7 @@ static cllm_status create(cllm__baseline *out, building *b, double lambda, uint6
     cllm_status status = build(b, lambda, pool, host, err);
     cllm__columns_free(&b->columns);
     cllm__symmetric_free(&b->matrix);
-    cllm__free(b->word_start);
-    cllm__free(b->word_items);
-    cllm__free(b->word_values);
+    cllm__feature_index_free(&b->by_word);
     cllm__free(b->diagonal);
     *model = (ease){.train = b->train, .pool = pool, .weights = b->weights};
     if (status != CLLM_OK) {

@@ -11,34 +11,36 @@
 /* Users at once, and the bytes of scores that they may take. */
 enum { CHUNK = 256, CHUNK_BYTES = 256 << 20 };
 
-static const struct {
+/* Counts from the end of the bucket before up to and with `upto`; the last bucket of a list takes all the rest. */
+typedef struct bucket_rule {
     const char *name;
     size_t upto;
-} g_buckets[CLLM__BUCKETS] = {{"0", 0}, {"1-2", 2}, {"3-5", 5}, {"6-10", 10}, {"11-20", 20}, {"21+", SIZE_MAX}};
+} bucket_rule;
+
+static const bucket_rule g_buckets[CLLM__BUCKETS] = {{"0", 0}, {"1-2", 2}, {"3-5", 5}, {"6-10", 10}, {"11-20", 20}, {"21+", SIZE_MAX}};
+static const bucket_rule g_item_buckets[CLLM__ITEM_BUCKETS] = {{"0", 0},      {"1-3", 3},      {"4-10", 10},      {"11-30", 30},
+                                                          {"31-100", 100}, {"101-300", 300}, {"301+", SIZE_MAX}};
+
+static size_t find_bucket(const bucket_rule *buckets, size_t count) {
+    size_t found = 0;
+    while (count > buckets[found].upto) found++;
+    return found;
+}
 
 const char *cllm__bucket_name(size_t bucket) {
     return g_buckets[bucket].name;
 }
 
 size_t cllm__bucket_of(size_t history) {
-    size_t bucket = 0;
-    while (history > g_buckets[bucket].upto) bucket++;
-    return bucket;
+    return find_bucket(g_buckets, history);
 }
-
-static const struct {
-    const char *name;
-    size_t upto;
-} g_item_buckets[CLLM__ITEM_BUCKETS] = {{"0", 0}, {"1-3", 3}, {"4-10", 10}, {"11-30", 30}, {"31-100", 100}, {"101-300", 300}, {"301+", SIZE_MAX}};
 
 const char *cllm__item_bucket_name(size_t bucket) {
     return g_item_buckets[bucket].name;
 }
 
 size_t cllm__item_bucket_of(size_t rows) {
-    size_t bucket = 0;
-    while (rows > g_item_buckets[bucket].upto) bucket++;
-    return bucket;
+    return find_bucket(g_item_buckets, rows);
 }
 
 /* Everything that lives while the users stream through. Rankings are kept for all scorers of a chunk, slot = scorer × chunk

@@ -120,13 +120,12 @@ typedef struct adding {
     float *sums; /* [threads × n_items] */
 } adding;
 
-static double mean_of(const float *values, size_t n, double *deviation) {
+static double deviation_of(const float *values, size_t n) {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < n; i++) sum += (double)values[i];
     double mean = sum / (double)n;
     for (size_t i = 0; i < n; i++) squares += ((double)values[i] - mean) * ((double)values[i] - mean);
-    *deviation = sqrt(squares / (double)n);
-    return mean;
+    return sqrt(squares / (double)n);
 }
 
 static void add_row(void *context, size_t row, int worker) {
@@ -140,9 +139,7 @@ static void add_row(void *context, size_t row, int worker) {
         size_t item = (size_t)a->batch->tokens[t] - a->first_item;
         for (uint64_t e = linear->start[item]; e < linear->start[item + 1]; e++) sums[linear->items[e]] += linear->values[e];
     }
-    double spread, linear_spread, largest = -INFINITY, total = 0;
-    mean_of(scores, n, &spread);
-    mean_of(sums, n, &linear_spread);
+    double spread = deviation_of(scores, n), linear_spread = deviation_of(sums, n), largest = -INFINITY, total = 0;
     if (!(spread > 0 && linear_spread > 0)) return;
     double factor = a->weight * spread / linear_spread;
     for (size_t i = 0; i < n; i++) {
@@ -155,7 +152,7 @@ static void add_row(void *context, size_t row, int worker) {
 }
 
 cllm_status cllm__item_weights_add(const cllm__item_weights *linear, double weight, const cllm__batch *batch, size_t first_item, float *scores,
-                             cllm__pool *pool, cllm_error *err) {
+                                   cllm__pool *pool, cllm_error *err) {
     adding a = {linear, weight, batch, first_item, scores, NULL};
     if (weight == 0 || linear->n_items == 0) return CLLM_OK;
     CLLM_TRY(CLLM_NEW(a.sums, (size_t)cllm__pool_threads(pool) * linear->n_items, err));

@@ -22,7 +22,7 @@ typedef struct cllm__item_weights {
 /* From a baseline made by cllm__ease_create() or cllm__ease_text_create(). `linear` is {0} before and freed by the caller in every
  * case. */
 CLLM_CHECK cllm_status cllm__item_weights_create(cllm__item_weights *linear, const cllm__baseline *ease, size_t n_items, cllm__pool *pool,
-                                           cllm_error *err);
+                                                 cllm_error *err);
 void cllm__item_weights_free(cllm__item_weights *linear);
 /* A safetensors file, written atomically; what is read is checked. */
 CLLM_CHECK cllm_status cllm__item_weights_save(const cllm__item_weights *linear, const char *path, cllm_error *err);
@@ -35,6 +35,6 @@ CLLM_CHECK cllm_status cllm__item_weights_load(cllm__item_weights *linear, const
  * with the deviations σ over the items. A prompt whose l is the same for all items keeps its scores. A row depends on its own prompt
  * alone. `first_item`: the id of item 0 among the batch's tokens. */
 CLLM_CHECK cllm_status cllm__item_weights_add(const cllm__item_weights *linear, double weight, const cllm__batch *batch, size_t first_item,
-                                        float *scores, cllm__pool *pool, cllm_error *err);
+                                              float *scores, cllm__pool *pool, cllm_error *err);
 
 #endif

@@ -107,6 +107,13 @@ static cllm_status collect(bag *b, size_t n_items, const cllm__item_texts *texts
     return CLLM_OK;
 }
 
+/* Scales a row to length 1, unless it is empty or all zeros. */
+static void to_unit_length(float *values, uint64_t count) {
+    double square = 0;
+    for (uint64_t e = 0; e < count; e++) square += (double)values[e] * (double)values[e];
+    for (uint64_t e = 0; square > 0 && e < count; e++) values[e] = (float)((double)values[e] / sqrt(square));
+}
+
 /* From the merged entries to rows of length 1. `items_with` is [n_words]. */
 static void weigh(cllm__tfidf *out, const bag *b, const uint64_t *items_with) {
     for (size_t e = 0; e < b->count; e++) {
@@ -119,12 +126,7 @@ static void weigh(cllm__tfidf *out, const bag *b, const uint64_t *items_with) {
     }
     for (size_t i = 0; i < out->n_items; i++) {
         out->start[i + 1] += out->start[i];
-        double square = 0;
-        for (uint64_t e = out->start[i]; e < out->start[i + 1]; e++)
-            square += (double)out->values[e] * (double)out->values[e];
-        for (uint64_t e = out->start[i]; square > 0 && e < out->start[i + 1]; e++) {
-            out->values[e] = (float)((double)out->values[e] / sqrt(square));
-        }
+        to_unit_length(out->values + out->start[i], out->start[i + 1] - out->start[i]);
     }
 }
 
@@ -160,32 +162,28 @@ void cllm__tfidf_free(cllm__tfidf *tfidf) {
 }
 
 cllm_status cllm__tfidf_thin(cllm__tfidf *t, size_t least, cllm_error *err) {
-    size_t *items_with, kept_words = 0;
-    int32_t *renamed;
-    CLLM_TRY(CLLM_NEW(items_with, t->n_words + 1, err));
-    cllm_status status = CLLM_NEW(renamed, t->n_words + 1, err);
-    if (status != CLLM_OK) {
-        cllm__free(items_with);
-        return status;
-    }
+    cllm_status status;
+    size_t *items_with = NULL, kept_words = 0;
+    int32_t *renamed = NULL;
+    CLLM_TRY_CLEAN(CLLM_NEW(items_with, t->n_words + 1, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(renamed, t->n_words + 1, err));
     for (uint64_t e = 0; e < t->start[t->n_items]; e++) items_with[t->words[e]]++;
     for (size_t w = 0; w < t->n_words; w++) renamed[w] = items_with[w] >= least ? (int32_t)kept_words++ : -1;
     uint64_t to = 0;
     for (size_t i = 0; i < t->n_items; i++) {
         uint64_t first = t->start[i], end = t->start[i + 1];
-        double square = 0;
         t->start[i] = to;
         for (uint64_t e = first; e < end; e++) {
             if (renamed[t->words[e]] < 0) continue;
-            square += (double)t->values[e] * (double)t->values[e];
             t->words[to] = renamed[t->words[e]];
             t->values[to++] = t->values[e];
         }
-        for (uint64_t e = t->start[i]; e < to && square > 0; e++) t->values[e] = (float)((double)t->values[e] / sqrt(square));
+        to_unit_length(t->values + t->start[i], to - t->start[i]);
     }
     t->start[t->n_items] = to;
     t->n_words = kept_words;
+cleanup:
     cllm__free(items_with);
     cllm__free(renamed);
-    return CLLM_OK;
+    return status;
 }

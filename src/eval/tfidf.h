@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "data/dataset.h"
+#include "model/features.h"
 
 /* Texts of items, in any order; an item may have several or none. get() returns false for a text that is not to be used. */
 typedef struct cllm__item_texts {
@@ -34,5 +35,9 @@ CLLM_CHECK cllm_status cllm__tfidf_create(cllm__tfidf *out, size_t n_items, cons
  * numbered anew, in their order. */
 CLLM_CHECK cllm_status cllm__tfidf_thin(cllm__tfidf *tfidf, size_t least, cllm_error *err);
 void cllm__tfidf_free(cllm__tfidf *tfidf);
+/* The same as features of the items; borrows the arrays. */
+static inline cllm__features cllm__tfidf_features(const cllm__tfidf *tfidf) {
+    return (cllm__features){tfidf->n_items, tfidf->n_words, tfidf->start, tfidf->words, tfidf->values};
+}
 
 #endif

@@ -9,28 +9,6 @@
 /* Rows per task. */
 enum { ROWS = 16 };
 
-/* The features by feature instead of by item, items ascending. */
-static cllm_status turn(cllm__composer *c, cllm_error *err) {
-    const cllm__features *f = &c->by_item;
-    uint64_t count = f->start[f->n_items];
-    CLLM_TRY(CLLM_NEW(c->feature_start, f->n_features + 2, err));
-    CLLM_TRY(CLLM_NEW(c->feature_items, count, err));
-    CLLM_TRY(CLLM_NEW(c->feature_weights, count, err));
-    for (uint64_t e = 0; e < count; e++) {
-        CLLM_ASSERT(f->features[e] >= 0 && (size_t)f->features[e] < f->n_features);
-        c->feature_start[f->features[e] + 2]++;
-    }
-    for (size_t k = 2; k < f->n_features + 2; k++) c->feature_start[k] += c->feature_start[k - 1];
-    for (size_t j = 0; j < f->n_items; j++) {
-        for (uint64_t e = f->start[j]; e < f->start[j + 1]; e++) {
-            uint64_t to = c->feature_start[f->features[e] + 1]++;
-            c->feature_items[to] = (int32_t)j;
-            c->feature_weights[to] = f->weights[e];
-        }
-    }
-    return CLLM_OK;
-}
-
 cllm_status cllm__composer_create(cllm__composer *c, const cllm__features *features, size_t width, double id_weight, cllm_error *err) {
     size_t most = features->n_items > features->n_features ? features->n_items : features->n_features;
     if (most > 0 && width > SIZE_MAX / most) return cllm__fail_nomem(err);
@@ -40,16 +18,14 @@ cllm_status cllm__composer_create(cllm__composer *c, const cllm__features *featu
     CLLM_TRY(CLLM_NEW(c->free_parts, features->n_items * width, err));
     CLLM_TRY(CLLM_NEW(c->vectors, features->n_features * width, err));
     CLLM_TRY(CLLM_NEW(c->gradient, features->n_features * width, err));
-    return turn(c, err);
+    return cllm__feature_index_create(&c->by_feature, features, err);
 }
 
 void cllm__composer_free(cllm__composer *c) {
     cllm__free(c->free_parts);
     cllm__free(c->vectors);
     cllm__free(c->gradient);
-    cllm__free(c->feature_start);
-    cllm__free(c->feature_items);
-    cllm__free(c->feature_weights);
+    cllm__feature_index_free(&c->by_feature);
     *c = (cllm__composer){0};
 }
 
@@ -110,13 +86,14 @@ static void vectors_task(void *context, size_t task, int worker) {
     (void)worker;
     const backing *work = context;
     const cllm__composer *c = work->composer;
+    const cllm__feature_index *index = &c->by_feature;
     size_t n = c->by_item.n_features, end = (task + 1) * ROWS < n ? (task + 1) * ROWS : n;
     for (size_t k = task * ROWS; k < end; k++) {
         cllm__real *gradient = c->gradient + k * c->width;
         memset(gradient, 0, c->width * sizeof *gradient);
-        for (uint64_t e = c->feature_start[k]; e < c->feature_start[k + 1]; e++) {
-            if (c->feature_weights[e] == 0) continue;
-            cllm__axpy(gradient, (cllm__real)c->feature_weights[e], work->ditems + (size_t)c->feature_items[e] * c->width, c->width);
+        for (uint64_t e = index->start[k]; e < index->start[k + 1]; e++) {
+            if (index->weights[e] == 0) continue;
+            cllm__axpy(gradient, (cllm__real)index->weights[e], work->ditems + (size_t)index->items[e] * c->width, c->width);
         }
     }
 }

@@ -10,19 +10,10 @@
 #ifndef CLLM_MODEL_COMPOSER_H
 #define CLLM_MODEL_COMPOSER_H
 
-#include <stdint.h>
-
 #include "base/real.h"
 #include "base/status.h"
 #include "base/threads.h"
-
-/* Weighted features of items, row by row. */
-typedef struct cllm__features {
-    size_t n_items, n_features;
-    const uint64_t *start;   /* [n_items + 1] */
-    const int32_t *features; /* ascending within an item */
-    const float *weights;
-} cllm__features;
+#include "model/features.h"
 
 typedef struct cllm__composer {
     cllm__features by_item; /* borrowed */
@@ -31,10 +22,7 @@ typedef struct cllm__composer {
     cllm__real *free_parts; /* f [n_items × width] */
     cllm__real *vectors;    /* v [n_features × width] */
     cllm__real *gradient;   /* of the vectors, as _backward left it */
-    /* private: the same weights by feature */
-    uint64_t *feature_start;
-    int32_t *feature_items;
-    float *feature_weights;
+    cllm__feature_index by_feature; /* private */
 } cllm__composer;
 
 /* `composer` is {0} before and freed by the caller in every case. All parts are zero. `features` is borrowed. id_weight ≥ 0; 0: the

@@ -15,7 +15,7 @@ static const cllm__st_dtype REAL_DTYPE = CLLM_ST_F32;
 
 /* ---- What a checkpoint holds: one list for writing and reading ---- */
 
-enum { PARTS = 26 };
+enum { PARTS = 25 };
 
 typedef struct part {
     const char *name;
@@ -60,7 +60,6 @@ static size_t list_parts(const cllm__trainer *t, part parts[PARTS]) {
         const cllm__adam_table *a = &t->vectors;
         parts[n++] = (part){"composer.free", c->free_parts, REAL_DTYPE, t->collab.n_items, c->width};
         parts[n++] = (part){"composer.vectors", c->vectors, REAL_DTYPE, a->rows, a->width};
-        parts[n++] = (part){"best.composer.vectors", t->best_vectors, REAL_DTYPE, a->rows, a->width};
         parts[n++] = (part){"adam.vectors.first", a->first, REAL_DTYPE, a->rows, a->width};
         parts[n++] = (part){"adam.vectors.second", a->second, REAL_DTYPE, a->rows, a->width};
         parts[n++] = (part){"adam.vectors.step", a->row_step, CLLM_ST_U64, a->rows, 0};

@@ -64,10 +64,8 @@ static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_item
     CLLM_TRY(cllm__adam_table_create(&t->collab_users, t->collab.users, n_users, width, adam, err));
     if (t->composed) {
         double id_weight = t->config.item_tokens == CLLM__ITEM_TOKENS_TEXT ? 0 : t->config.id_weight;
-        size_t n = t->in.features->n_features;
         CLLM_TRY(cllm__composer_create(&t->composer, t->in.features, width, id_weight, err));
-        CLLM_TRY(cllm__adam_table_create(&t->vectors, t->composer.vectors, n, width, adam, err));
-        CLLM_TRY(CLLM_NEW(t->best_vectors, n * width, err));
+        CLLM_TRY(cllm__adam_table_create(&t->vectors, t->composer.vectors, t->in.features->n_features, width, adam, err));
     }
     cllm__real *items = t->composed ? t->composer.free_parts : t->collab.items;
     CLLM_TRY(cllm__adam_table_create(&t->collab_items, items, n_items, width, adam, err));
@@ -158,7 +156,6 @@ void cllm__trainer_free(cllm__trainer *t) {
     cllm__adam_table_free(&t->content_items);
     cllm__adam_table_free(&t->vectors);
     cllm__composer_free(&t->composer);
-    cllm__free(t->best_vectors);
     cllm__gradient_free(&t->gradient);
     cllm__batch_free(&t->batch);
     cllm__free(t->cold);
@@ -246,7 +243,6 @@ static cllm_status catch_up(cllm__trainer *t, cllm__adam_table *users, cllm__ada
     size_t n;
     CLLM_TRY(rows_read(t, space->vocab_rows, space->n_users, t->batch.reg_users, t->batch.n_reg_users, &n, err));
     cllm__adam_table_catch_up(users, t->touched, n, t->in.pool);
-    if (items == &t->collab_items && t->composed) return CLLM_OK; /* no row ever waits */
     CLLM_TRY(rows_read(t, space->vocab_rows + space->n_users, space->n_items, t->batch.reg_items, t->batch.n_reg_items, &n, err));
     cllm__adam_table_catch_up(items, t->touched, n, t->in.pool);
     return CLLM_OK;
@@ -347,7 +343,6 @@ static cllm_status validate(cllm__trainer *t, cllm__epoch_report *report, cllm_e
         t->best_epoch = report->epoch;
         cllm__tables_copy(&t->best_collab, &t->collab);
         cllm__tables_copy(&t->best_content, &t->content);
-        if (t->composed) memcpy(t->best_vectors, t->composer.vectors, t->in.features->n_features * t->collab.width * sizeof *t->best_vectors);
     }
     return CLLM_OK;
 }
@@ -460,7 +455,6 @@ cllm_status cllm__trainer_run(cllm__trainer *t, cllm_error *err) {
     if (t->has_best) {
         cllm__tables_copy(&t->collab, &t->best_collab);
         cllm__tables_copy(&t->content, &t->best_content);
-        if (t->composed) memcpy(t->composer.vectors, t->best_vectors, t->in.features->n_features * t->collab.width * sizeof *t->best_vectors);
     }
     return CLLM_OK;
 }

@@ -69,10 +69,10 @@ typedef struct cllm__trainer {
     cllm__engine *engine;
     cllm__batch_rules rules;
     cllm__tables collab, content; /* collab becomes the recommendation tables when finetuning begins */
-    cllm__composer composer; /* with composed tokens: what collab.items is made of; collab_items then moves its free parts */
+    cllm__composer composer; /* with composed tokens: what collab.items is made of; collab_items then moves its free
+                               * parts. Stays at the last epoch, whichever was the best */
     bool composed;
     cllm__adam_table collab_users, collab_items, content_users, content_items, vectors;
-    cllm__real *best_vectors; /* the composer's, of the best validation */
     cllm__tables best_collab, best_content; /* of the best validation; in pretraining those of the lowest loss, if kept */
     cllm__position at;
     cllm__epoch_sums sums;

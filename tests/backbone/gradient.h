@@ -40,7 +40,7 @@ static inline void gradient_end(gradient_setup *g) {
 }
 
 static inline double projected(gradient_setup *g, bool keep) {
-    cllm__forward_options options = {keep, g->c->dropout, 77};
+    cllm__forward_options options = {.keep = keep, .dropout = g->c->dropout, .key = 77};
     cllm__ragged ragged = {g->c->sequences, g->start};
     MUST(cllm__pass_forward(g->pass, ragged, g->x, g->c->out_rows, g->c->n_out, options, g->h, &test_error));
     double sum = 0;
