@@ -30,15 +30,15 @@ static cllm_status make_title(const cllm__report_data *data, char **title, cllm_
 }
 
 static void footer(cllm__page *page, const cllm__report_data *data) {
-    struct json_object *definitions = cllm__report_at(data->runs[0].evaluation, "definitions");
+    struct json_object *definitions = cllm__json_at(data->runs[0].evaluation, "definitions");
     static const char *const told[] = {"recall_capped", "recall", "ndcg", "coverage", "found"};
     cllm__page_put(page, "<footer>");
     for (size_t i = 0; i < CLLM_LEN(told); i++) {
-        const char *text = cllm__report_string(definitions, told[i]);
+        const char *text = cllm__json_shown(definitions, told[i]);
         if (text[0] == '\0') continue;
         cllm__page_put(page, "<p><b>%s@k</b>: ", told[i]);
         cllm__page_text(page, text, 0);
-        cllm__page_put(page, "%s</p>", strcmp(told[i], "recall_capped") == 0 && strcmp(cllm__report_string(data->runs[0].evaluation, "profile"), "paper") == 0
+        cllm__page_put(page, "%s</p>", strcmp(told[i], "recall_capped") == 0 && strcmp(cllm__json_shown(data->runs[0].evaluation, "profile"), "paper") == 0
                                            ? " (T: the user’s held-out items); this is what the table calls Recall" : "");
     }
     cllm__page_put(page, "<p>Intervals are 95 %% percentile bootstraps over users; the comparison with the best baseline is paired over users, and that "

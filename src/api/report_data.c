@@ -9,32 +9,6 @@ enum { LOG_LIMIT = 256 << 20, MAX_RUNS = 1000 };
 
 /* ---- Reading JSON ---- */
 
-struct json_object *cllm__report_at(struct json_object *object, const char *path) {
-    char name[128];
-    while (object != NULL && *path != '\0') {
-        size_t length = strcspn(path, "/");
-        if (length >= sizeof name || !json_object_is_type(object, json_type_object)) return NULL;
-        memcpy(name, path, length);
-        name[length] = '\0';
-        struct json_object *member = NULL;
-        if (!json_object_object_get_ex(object, name, &member)) return NULL;
-        object = member;
-        path += length + (path[length] == '/');
-    }
-    return object;
-}
-
-double cllm__report_number(struct json_object *object, const char *path) {
-    struct json_object *member = cllm__report_at(object, path);
-    bool number = json_object_is_type(member, json_type_double) || json_object_is_type(member, json_type_int);
-    return number ? json_object_get_double(member) : NAN;
-}
-
-const char *cllm__report_string(struct json_object *object, const char *path) {
-    struct json_object *member = cllm__report_at(object, path);
-    return json_object_is_type(member, json_type_string) ? json_object_get_string(member) : "";
-}
-
 void cllm__report_interval(struct json_object *array, double *low, double *high) {
     bool there = json_object_is_type(array, json_type_array) && json_object_array_length(array) == 2;
     *low = there ? json_object_get_double(json_object_array_get_idx(array, 0)) : NAN;
@@ -46,7 +20,7 @@ bool cllm__report_is_upkeep(const char *setting) {
 }
 
 const char *cllm__report_own_model(const cllm__report_run *run) {
-    struct json_object *models = cllm__report_at(run->evaluation, "models");
+    struct json_object *models = cllm__json_at(run->evaluation, "models");
     if (json_object_is_type(models, json_type_object)) {
         json_object_object_foreach(models, name, unused) {
             (void)unused;
@@ -57,12 +31,12 @@ const char *cllm__report_own_model(const cllm__report_run *run) {
 }
 
 void cllm__report_main_metric(const cllm__report_run *run, const char **metric, const char **label) {
-    struct json_object *headline = cllm__report_at(run->evaluation, "headline");
+    struct json_object *headline = cllm__json_at(run->evaluation, "headline");
     *metric = *label = "";
     for (size_t i = 0; headline != NULL && i < json_object_array_length(headline); i++) {
         struct json_object *line = json_object_array_get_idx(headline, i);
-        *metric = cllm__report_string(line, "metric");
-        *label = cllm__report_string(line, "label");
+        *metric = cllm__json_shown(line, "metric");
+        *label = cllm__json_shown(line, "label");
         if (strncmp(*metric, "ndcg", 4) == 0) return;
     }
 }
@@ -83,8 +57,8 @@ static cllm_status read_log(cllm__report_run *run, cllm_error *err) {
         if (!json_object_is_type(object, json_type_object)) {
             status = cllm__fail(err, CLLM_ERR_DATA, "%s: line %zu is no JSON object: remove it, or train the run once more", path, number);
             json_object_put(object);
-        } else if (strcmp(cllm__report_string(object, "event"), "epoch") == 0) {
-            double seconds = cllm__report_number(object, "seconds");
+        } else if (strcmp(cllm__json_shown(object, "event"), "epoch") == 0) {
+            double seconds = cllm__json_number(object, "seconds");
             if (isfinite(seconds)) run->seconds += seconds;
             json_object_array_add(run->epochs, object);
         } else {
@@ -100,12 +74,12 @@ static cllm_status read_log(cllm__report_run *run, cllm_error *err) {
 static cllm_status open_run(const cllm__report_data *data, cllm__report_run *run, cllm_error *err) {
     const cllm__run_options options = {.parts = CLLM__RUN_MANIFEST};
     CLLM_TRY(cllm__run_open(&run->run, run->path, &options, err));
-    const char *state = cllm__report_string(run->run.manifest, "status");
+    const char *state = cllm__json_shown(run->run.manifest, "status");
     if (strcmp(state, "done") != 0) {
         return cllm__fail(err, CLLM_ERR_DATA, "the run '%s' is not finished (status '%s'): go on with cllm4rec train --resume -o %s", run->path,
                           state, run->path);
     }
-    run->data_path = data->options->dataset != NULL ? data->options->dataset : cllm__report_string(run->run.manifest, "dataset/path");
+    run->data_path = data->options->dataset != NULL ? data->options->dataset : cllm__json_shown(run->run.manifest, "dataset/path");
     char *text;
     cllm_status status = cllm_inspect(run->data_path, &text, err);
     if (status != CLLM_OK) {
@@ -143,9 +117,9 @@ static cllm_status name_runs(cllm__report_data *data, cllm_error *err) {
 
 static void group_runs(cllm__report_data *data) {
     for (size_t i = 0; i < data->n_runs; i++) {
-        const char *hash = cllm__report_string(data->runs[i].run.manifest, "dataset/hash");
+        const char *hash = cllm__json_shown(data->runs[i].run.manifest, "dataset/hash");
         size_t same = 0, before = 0;
-        while (same < i && strcmp(cllm__report_string(data->runs[same].run.manifest, "dataset/hash"), hash) != 0) same++;
+        while (same < i && strcmp(cllm__json_shown(data->runs[same].run.manifest, "dataset/hash"), hash) != 0) same++;
         data->runs[i].group = same < i ? data->runs[same].group : data->n_groups++;
         for (size_t j = 0; j < i; j++) before += data->runs[j].group == data->runs[i].group;
         data->runs[i].style = (int)(before % CLLM__SVG_STYLES);
@@ -202,7 +176,7 @@ cllm_status cllm__report_rows(const cllm__report_data *data, size_t group, cllm_
     cllm__report_row *made = NULL;
     for (size_t i = 0; i < data->n_runs; i++) {
         const cllm__report_run *run = &data->runs[i];
-        struct json_object *models = cllm__report_at(run->evaluation, "models");
+        struct json_object *models = cllm__json_at(run->evaluation, "models");
         if (run->group != group || models == NULL) continue;
         bool first = n == 0, own = true;
         int baselines = 0;
@@ -219,7 +193,7 @@ cllm_status cllm__report_rows(const cllm__report_data *data, size_t group, cllm_
         }
     }
     for (size_t i = 1; i < n; i++) { /* best first, ties in their order */
-        for (size_t j = i; j > 0 && cllm__report_number(made[j].model, metric) > cllm__report_number(made[j - 1].model, metric); j--) {
+        for (size_t j = i; j > 0 && cllm__json_number(made[j].model, metric) > cllm__json_number(made[j - 1].model, metric); j--) {
             cllm__report_row swap = made[j];
             made[j] = made[j - 1];
             made[j - 1] = swap;

@@ -32,10 +32,6 @@ typedef struct cllm__report_data {
 CLLM_CHECK cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err);
 void cllm__report_data_free(cllm__report_data *data);
 
-/* A member by a path like "models/ease/ndcg@100"; NULL if it is missing. */
-struct json_object *cllm__report_at(struct json_object *object, const char *path);
-double cllm__report_number(struct json_object *object, const char *path); /* NaN if it is missing */
-const char *cllm__report_string(struct json_object *object, const char *path); /* "" */
 /* The two numbers of an interval; NaN if there is none. */
 void cllm__report_interval(struct json_object *array, double *low, double *high);
 /* Whether a setting says nothing about the model. */

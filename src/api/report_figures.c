@@ -56,16 +56,16 @@ static cllm_status add_epochs(series_list *list, const cllm__report_run *run, co
     size_t n = json_object_array_length(run->epochs), count = 0;
     CLLM_TRY(add_series(list, run->name, run->style, n, err));
     cllm__svg_series *s = &list->items[list->count - 1];
-    double *block = last_block(list), best = cllm__report_number(run->run.manifest, "best_epoch");
+    double *block = last_block(list), best = cllm__json_number(run->run.manifest, "best_epoch");
     for (size_t i = 0; i < n; i++) {
         struct json_object *epoch = json_object_array_get_idx(run->epochs, i);
-        const char *phase = cllm__report_string(epoch, "phase");
+        const char *phase = cllm__json_shown(epoch, "phase");
         bool wanted = false;
         for (size_t p = 0; phases[p] != NULL; p++) wanted = wanted || strcmp(phase, phases[p]) == 0;
-        double value = cllm__report_number(epoch, figure);
-        if (!wanted || !isfinite(value) || strcmp(cllm__report_string(epoch, "stage"), "final") == 0) continue;
+        double value = cllm__json_number(epoch, figure);
+        if (!wanted || !isfinite(value) || strcmp(cllm__json_shown(epoch, "stage"), "final") == 0) continue;
         /* Validation begins with the first epoch of its phase; so does a figure of one phase. Several follow each other. */
-        block[count] = phases[1] == NULL ? cllm__report_number(epoch, "epoch") : (double)count + 1;
+        block[count] = phases[1] == NULL ? cllm__json_number(epoch, "epoch") : (double)count + 1;
         block[n + count] = value;
         if (mark_best && block[count] == best) s->marked = count;
         count++;
@@ -143,18 +143,18 @@ cllm_status cllm__report_training(cllm__page *page, const cllm__report_data *dat
 /* ---- Comparison ---- */
 
 static void dots(cllm__page *page, const cllm__report_run *first, const cllm__report_row *rows, size_t count, cllm__svg_row *dot) {
-    struct json_object *headline = cllm__report_at(first->evaluation, "headline");
+    struct json_object *headline = cllm__json_at(first->evaluation, "headline");
     cllm__page_put(page, "<h3>Runs and baselines, with 95 %% intervals</h3>\n<div class=\"figures\">\n");
     for (size_t h = 0; h < json_object_array_length(headline); h++) {
         struct json_object *line = json_object_array_get_idx(headline, h);
-        const char *metric = cllm__report_string(line, "metric");
+        const char *metric = cllm__json_shown(line, "metric");
         double reference = NAN;
         for (size_t i = 0; i < count; i++) {
-            dot[i] = (cllm__svg_row){.name = rows[i].name, .style = rows[i].style, .value = cllm__report_number(rows[i].model, metric)};
-            cllm__report_interval(cllm__report_at(cllm__report_at(rows[i].model, "interval"), metric), &dot[i].low, &dot[i].high);
+            dot[i] = (cllm__svg_row){.name = rows[i].name, .style = rows[i].style, .value = cllm__json_number(rows[i].model, metric)};
+            cllm__report_interval(cllm__json_at(cllm__json_at(rows[i].model, "interval"), metric), &dot[i].low, &dot[i].high);
             if (rows[i].run == NULL && !(dot[i].value <= reference)) reference = dot[i].value;
         }
-        cllm__svg_dots(page, cllm__report_string(line, "label"), h == 0 ? "filled: runs, hollow: baselines, dashed: the best baseline" : NULL, dot, count,
+        cllm__svg_dots(page, cllm__json_shown(line, "label"), h == 0 ? "filled: runs, hollow: baselines, dashed: the best baseline" : NULL, dot, count,
                        reference);
     }
     cllm__page_put(page, "</div>\n");
@@ -164,7 +164,7 @@ static void dots(cllm__page *page, const cllm__report_run *first, const cllm__re
  * a baseline's in the first one's; all have the same. */
 static cllm_status by_bucket(cllm__page *page, const cllm__report_run *first, const cllm__report_row *rows, size_t count, const char *member,
                              const char *metric, const cllm__svg_plot *plot, const char *name_of, const char *size_of, cllm_error *err) {
-    struct json_object *buckets = cllm__report_at(first->evaluation, member);
+    struct json_object *buckets = cllm__json_at(first->evaluation, member);
     size_t n = buckets == NULL ? 0 : json_object_array_length(buckets);
     if (n < 2) return CLLM_OK;
     const char *ticks[16], *under[16];
@@ -172,8 +172,8 @@ static cllm_status by_bucket(cllm__page *page, const cllm__report_run *first, co
     if (n > CLLM_LEN(ticks)) n = CLLM_LEN(ticks);
     for (size_t b = 0; b < n; b++) {
         struct json_object *bucket = json_object_array_get_idx(buckets, b);
-        ticks[b] = cllm__report_string(bucket, name_of);
-        double size = cllm__report_number(bucket, size_of);
+        ticks[b] = cllm__json_shown(bucket, name_of);
+        double size = cllm__json_number(bucket, size_of);
         if (size < 1e4) snprintf(sizes[b], sizeof sizes[b], "(%.0f)", size);
         else snprintf(sizes[b], sizeof sizes[b], "(%.0fk)", 1e-3 * size);
         under[b] = sizes[b];
@@ -182,13 +182,13 @@ static cllm_status by_bucket(cllm__page *page, const cllm__report_run *first, co
     cllm_status status = CLLM_OK;
     for (size_t i = 0; i < count && status == CLLM_OK; i++) {
         const cllm__report_run *from = rows[i].run != NULL ? rows[i].run : first;
-        struct json_object *own = cllm__report_at(from->evaluation, member);
+        struct json_object *own = cllm__json_at(from->evaluation, member);
         status = add_series(&list, rows[i].name, rows[i].style, n, err);
         for (size_t b = 0; b < n && status == CLLM_OK; b++) {
-            struct json_object *models = cllm__report_at(json_object_array_get_idx(own, b), "models");
-            struct json_object *model = cllm__report_at(models, rows[i].run != NULL ? cllm__report_own_model(from) : rows[i].name);
+            struct json_object *models = cllm__json_at(json_object_array_get_idx(own, b), "models");
+            struct json_object *model = cllm__json_at(models, rows[i].run != NULL ? cllm__report_own_model(from) : rows[i].name);
             last_block(&list)[b] = (double)b;
-            last_block(&list)[n + b] = cllm__report_number(model, metric);
+            last_block(&list)[n + b] = cllm__json_number(model, metric);
         }
     }
     if (status == CLLM_OK) {
@@ -244,10 +244,10 @@ static cllm_status curve(cllm__page *page, const cllm__report_data *data, size_t
     for (const cllm__report_run *run; (run = run_of_group(data, group, &from)) != NULL; n++) {
         char text[160];
         cllm__train_config_get(&run->run.config, setting, text, sizeof text);
-        struct json_object *model = cllm__report_at(cllm__report_at(run->evaluation, "models"), cllm__report_own_model(run));
+        struct json_object *model = cllm__json_at(cllm__json_at(run->evaluation, "models"), cllm__report_own_model(run));
         points[n].x = strtod(text, NULL);
-        points[n].y = cllm__report_number(model, metric);
-        cllm__report_interval(cllm__report_at(cllm__report_at(model, "interval"), metric), &points[n].low, &points[n].high);
+        points[n].y = cllm__json_number(model, metric);
+        cllm__report_interval(cllm__json_at(cllm__json_at(model, "interval"), metric), &points[n].low, &points[n].high);
     }
     qsort(points, n, sizeof *points, compare_points);
     series_list list = {0};
@@ -283,17 +283,17 @@ static cllm_status curves(cllm__page *page, const cllm__report_data *data, size_
     while (run_of_group(data, group, &from) != NULL) runs++;
     const char *setting = runs < 2 ? NULL : only_difference(data, group);
     if (setting == NULL) return CLLM_OK;
-    struct json_object *headline = cllm__report_at(first->evaluation, "headline");
+    struct json_object *headline = cllm__json_at(first->evaluation, "headline");
     cllm__page_put(page, "<h3>What <code>%s</code> does</h3>\n<p>The runs differ in this setting only.</p>\n<div class=\"figures\">\n", setting);
     for (size_t h = 0; h < json_object_array_length(headline); h++) {
         struct json_object *line = json_object_array_get_idx(headline, h);
-        const char *metric = cllm__report_string(line, "metric");
+        const char *metric = cllm__json_shown(line, "metric");
         double reference = NAN;
         for (size_t i = 0; i < count; i++) {
-            double value = cllm__report_number(rows[i].model, metric);
+            double value = cllm__json_number(rows[i].model, metric);
             if (rows[i].run == NULL && !(value <= reference)) reference = value;
         }
-        CLLM_TRY(curve(page, data, group, setting, metric, cllm__report_string(line, "label"), reference, err));
+        CLLM_TRY(curve(page, data, group, setting, metric, cllm__json_shown(line, "label"), reference, err));
     }
     cllm__page_put(page, "</div>\n");
     return CLLM_OK;

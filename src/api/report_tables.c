@@ -30,7 +30,7 @@ static void term(cllm__page *page, const char *name, const char *value) {
 }
 
 static void term_count(cllm__page *page, struct json_object *summary, const char *name, const char *member) {
-    double value = cllm__report_number(summary, member);
+    double value = cllm__json_number(summary, member);
     char text[32];
     if (!isfinite(value)) return;
     thousands(value, text);
@@ -46,38 +46,38 @@ static void data_terms(cllm__page *page, struct json_object *summary) {
     term_count(page, summary, "training rows", "train");
     term_count(page, summary, "validation rows", "valid");
     term_count(page, summary, "test rows", "test");
-    double density = cllm__report_number(summary, "density");
+    double density = cllm__json_number(summary, "density");
     if (isfinite(density)) {
         snprintf(text, sizeof text, "%.3g %%", 100 * density);
         term(page, "density", text);
     }
     term_count(page, summary, "texts", "texts");
-    double median = cllm__report_number(summary, "history/median");
+    double median = cllm__json_number(summary, "history/median");
     if (isfinite(median)) {
         snprintf(text, sizeof text, "%.3g items", median);
         term(page, "median history", text);
     }
-    const char *split = cllm__report_string(summary, "split");
+    const char *split = cllm__json_shown(summary, "split");
     term(page, "split rule", strcmp(split, "ratio") == 0 ? "80/10/10 by user" : strcmp(split, "loo") == 0 ? "leave one out" : split);
     cllm__page_put(page, "</dl>\n");
 }
 
 /* The paired test of a run against the best baseline, in a cell. */
 static void difference_cell(cllm__page *page, const cllm__report_run *run) {
-    struct json_object *paired = run == NULL ? NULL : cllm__report_at(run->evaluation, "paired");
+    struct json_object *paired = run == NULL ? NULL : cllm__json_at(run->evaluation, "paired");
     if (paired == NULL) {
         cllm__page_put(page, "<td class=\"n\"></td>");
         return;
     }
-    double low, high, difference = cllm__report_number(paired, "difference"), p = cllm__report_number(paired, "p");
-    cllm__report_interval(cllm__report_at(paired, "interval"), &low, &high);
+    double low, high, difference = cllm__json_number(paired, "difference"), p = cllm__json_number(paired, "p");
+    cllm__report_interval(cllm__json_at(paired, "interval"), &low, &high);
     cllm__page_put(page, "<td class=\"n %s\">%+.4f<small>%+.4f to %+.4f</small><small>p %s %.2g</small></td>", low > 0 ? "good" : high < 0 ? "bad" : "",
                    difference, low, high, p <= 0.002 ? "≤" : "=", p);
 }
 
 static void value_cell(cllm__page *page, struct json_object *model, const char *metric, bool best) {
-    double low, high, value = cllm__report_number(model, metric);
-    cllm__report_interval(cllm__report_at(cllm__report_at(model, "interval"), metric), &low, &high);
+    double low, high, value = cllm__json_number(model, metric);
+    cllm__report_interval(cllm__json_at(cllm__json_at(model, "interval"), metric), &low, &high);
     cllm__page_put(page, "<td class=\"n%s\">%.4f", best ? " best" : "", value);
     if (isfinite(low)) cllm__page_put(page, "<small>%.4f–%.4f</small>", low, high);
     cllm__page_put(page, "</td>");
@@ -92,23 +92,23 @@ static const cllm__report_run *first_of(const cllm__report_data *data, size_t gr
 
 /* One sentence that says how it ended. */
 static void verdict(cllm__page *page, const cllm__report_run *run, const char *metric, const char *label) {
-    double low, high, value = cllm__report_number(cllm__report_at(cllm__report_at(run->evaluation, "models"), cllm__report_own_model(run)), metric);
-    struct json_object *paired = cllm__report_at(run->evaluation, "paired");
-    const char *split = cllm__report_string(run->evaluation, "split");
+    double low, high, value = cllm__json_number(cllm__json_at(cllm__json_at(run->evaluation, "models"), cllm__report_own_model(run)), metric);
+    struct json_object *paired = cllm__json_at(run->evaluation, "paired");
+    const char *split = cllm__json_shown(run->evaluation, "split");
     cllm__page_put(page, "<p class=\"lead\">");
     cllm__page_data(page, run->name, 60);
     cllm__page_put(page, " reaches %s %.4f on the %s rows of ", label, value, strcmp(split, "valid") == 0 ? "validation" : "test");
     char users[32];
-    thousands(cllm__report_number(run->evaluation, "users"), users);
+    thousands(cllm__json_number(run->evaluation, "users"), users);
     cllm__page_put(page, "%s users", users);
     if (paired == NULL) {
         cllm__page_put(page, ".</p>\n");
         return;
     }
-    double difference = cllm__report_number(paired, "difference");
-    const char *best = cllm__report_string(paired, "best_baseline"), *tested = cllm__report_string(paired, "metric");
-    double theirs = cllm__report_number(cllm__report_at(cllm__report_at(run->evaluation, "models"), best), tested);
-    cllm__report_interval(cllm__report_at(paired, "interval"), &low, &high);
+    double difference = cllm__json_number(paired, "difference");
+    const char *best = cllm__json_shown(paired, "best_baseline"), *tested = cllm__json_shown(paired, "metric");
+    double theirs = cllm__json_number(cllm__json_at(cllm__json_at(run->evaluation, "models"), best), tested);
+    cllm__report_interval(cllm__json_at(paired, "interval"), &low, &high);
     cllm__page_put(page, "; the best baseline, ");
     cllm__page_text(page, best, 60);
     if (strcmp(tested, metric) == 0) cllm__page_put(page, ", reaches %.4f. ", theirs);
@@ -132,24 +132,24 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
     verdict(page, best, metric, label);
     data_terms(page, first->summary);
 
-    struct json_object *headline = cllm__report_at(first->evaluation, "headline");
+    struct json_object *headline = cllm__json_at(first->evaluation, "headline");
     size_t n_headline = json_object_array_length(headline);
     cllm__page_put(page, "<div class=\"wide\"><table><caption>Every item is a candidate for every user, those of the user’s training rows "
                          "aside. Below each figure its 95 %% bootstrap interval over users.</caption><thead><tr><th scope=\"col\">model</th>");
     for (size_t h = 0; h < n_headline; h++) {
         cllm__page_put(page, "<th scope=\"col\" class=\"n\">");
-        cllm__page_text(page, cllm__report_string(json_object_array_get_idx(headline, h), "label"), 0);
+        cllm__page_text(page, cllm__json_shown(json_object_array_get_idx(headline, h), "label"), 0);
         cllm__page_put(page, "</th>");
     }
     cllm__page_put(page, "<th scope=\"col\" class=\"n\">coverage@20</th>");
-    if (cllm__report_at(first->evaluation, "paired") != NULL) {
-        cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline</th>", cllm__report_string(first->evaluation, "paired/metric"));
+    if (cllm__json_at(first->evaluation, "paired") != NULL) {
+        cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline</th>", cllm__json_shown(first->evaluation, "paired/metric"));
     }
     cllm__page_put(page, "</tr></thead>\n<tbody>");
     for (size_t i = 0; i < count; i++) {
         cllm__page_put(page, "<tr%s><th scope=\"row\">", rows[i].run != NULL ? " class=\"run\"" : "");
         cllm__page_data(page, rows[i].name, 60);
-        const char *parameters = cllm__report_string(rows[i].model, "parameters");
+        const char *parameters = cllm__json_shown(rows[i].model, "parameters");
         if (parameters[0] != '\0') {
             cllm__page_put(page, "<br/><small class=\"soft\">");
             for (const char *c = parameters; *c != '\0'; c++) cllm__page_put(page, *c == ',' ? ", " : "%c", *c); /* so that lines can break */
@@ -157,15 +157,15 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
         }
         cllm__page_put(page, "</th>");
         for (size_t h = 0; h < n_headline; h++) {
-            const char *name = cllm__report_string(json_object_array_get_idx(headline, h), "metric");
+            const char *name = cllm__json_shown(json_object_array_get_idx(headline, h), "metric");
             double top = -INFINITY;
-            for (size_t j = 0; j < count; j++) top = fmax(top, cllm__report_number(rows[j].model, name));
-            value_cell(page, rows[i].model, name, cllm__report_number(rows[i].model, name) >= top);
+            for (size_t j = 0; j < count; j++) top = fmax(top, cllm__json_number(rows[j].model, name));
+            value_cell(page, rows[i].model, name, cllm__json_number(rows[i].model, name) >= top);
         }
-        double coverage = cllm__report_number(rows[i].model, "coverage@20");
+        double coverage = cllm__json_number(rows[i].model, "coverage@20");
         if (isfinite(coverage)) cllm__page_put(page, "<td class=\"n\">%.4f</td>", coverage);
         else cllm__page_put(page, "<td class=\"n\">–</td>");
-        if (cllm__report_at(first->evaluation, "paired") != NULL) difference_cell(page, rows[i].run);
+        if (cllm__json_at(first->evaluation, "paired") != NULL) difference_cell(page, rows[i].run);
         cllm__page_put(page, "</tr>\n");
     }
     cllm__page_put(page, "</tbody></table></div>\n");
@@ -198,23 +198,23 @@ void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size
     for (size_t i = 0; i < data->n_runs; i++) {
         const cllm__report_run *run = &data->runs[i];
         if (run->group != group) continue;
-        struct json_object *backbone = cllm__report_at(run->run.manifest, "backbone");
+        struct json_object *backbone = cllm__json_at(run->run.manifest, "backbone");
         char text[32];
         cllm__page_put(page, "<tr class=\"run\"><th scope=\"row\">");
         cllm__page_data(page, run->name, 60);
         cllm__page_put(page, "</th><td>");
-        cllm__page_text(page, cllm__report_string(backbone, "family"), 40);
-        cllm__page_put(page, ", %.0f layers × %.0f", cllm__report_number(backbone, "layers"), cllm__report_number(backbone, "width"));
-        struct json_object *made = cllm__report_at(backbone, "made_here");
+        cllm__page_text(page, cllm__json_shown(backbone, "family"), 40);
+        cllm__page_put(page, ", %.0f layers × %.0f", cllm__json_number(backbone, "layers"), cllm__json_number(backbone, "width"));
+        struct json_object *made = cllm__json_at(backbone, "made_here");
         if (made != NULL && json_object_get_boolean(made)) {
             cllm__page_put(page, ", random, made of the data’s words");
         } else {
-            const char *path = cllm__report_string(backbone, "path"), *name = strrchr(path, '/');
+            const char *path = cllm__json_shown(backbone, "path"), *name = strrchr(path, '/');
             cllm__page_put(page, "<br/><small class=\"soft\">");
             cllm__page_data(page, name != NULL && name[1] != '\0' ? name + 1 : path, 60);
             cllm__page_put(page, "</small>");
         }
-        const char *frozen = cllm__report_string(run->run.manifest, "backbone_dtype");
+        const char *frozen = cllm__json_shown(run->run.manifest, "backbone_dtype");
         if (frozen[0] != '\0') {
             cllm__page_put(page, ", ");
             cllm__page_text(page, frozen, 16);
@@ -223,7 +223,7 @@ void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size
         cllm__page_text(page, run->run.config.preset, 40);
         cllm__page_put(page, "</td><td>");
         changed_settings(page, run);
-        double best = cllm__report_number(run->run.manifest, "best_epoch");
+        double best = cllm__json_number(run->run.manifest, "best_epoch");
         if (isfinite(best)) snprintf(text, sizeof text, "%.0f", best);
         else snprintf(text, sizeof text, "–");
         cllm__page_put(page, "</td><td class=\"n\">%s</td>", text);

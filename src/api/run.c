@@ -8,51 +8,9 @@
 #include "base/host.h"
 #include "base/io.h"
 
-enum { JSON_LIMIT = 64 << 20 };
-
-/* ---- JSON ---- */
-
-cllm_status cllm__json_to_text(struct json_object *object, char **text, cllm_error *err) {
-    const char *made = object == NULL ? NULL : json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-    char *copy = made == NULL ? NULL : cllm__strdup(made);
-    json_object_put(object);
-    if (copy == NULL) return cllm__fail_nomem(err);
-    *text = copy;
-    return CLLM_OK;
-}
-
-cllm_status cllm__json_file(const char *path, struct json_object **object, cllm_error *err) {
-    char *data;
-    size_t size;
-    CLLM_TRY(cllm__read_file(path, JSON_LIMIT, &data, &size, err));
-    struct json_tokener *tokener = json_tokener_new_ex(32);
-    if (tokener == NULL) {
-        cllm__free(data);
-        return cllm__fail_nomem(err);
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    struct json_object *parsed = json_tokener_parse_ex(tokener, data, (int)size);
-    cllm_status status = CLLM_OK;
-    if (json_tokener_get_error(tokener) != json_tokener_success || !json_object_is_type(parsed, json_type_object)) {
-        status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is not a JSON object (byte %zu)", path, json_tokener_get_parse_end(tokener));
-        json_object_put(parsed);
-    } else {
-        *object = parsed;
-    }
-    json_tokener_free(tokener);
-    cllm__free(data);
-    return status;
-}
-
 static struct json_object *member(struct json_object *object, const char *name, json_type type) {
-    struct json_object *value = NULL;
-    if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, name, &value)) return NULL;
+    struct json_object *value = cllm__json_at(object, name);
     return json_object_is_type(value, type) ? value : NULL;
-}
-
-static const char *text_member(struct json_object *object, const char *name) {
-    struct json_object *value = member(object, name, json_type_string);
-    return value == NULL ? NULL : json_object_get_string(value);
 }
 
 /* ---- Settings ---- */
@@ -100,11 +58,7 @@ cllm_status cllm__config_from_json(cllm__train_config *config, struct json_objec
 }
 
 cllm_status cllm__run_write_manifest(const char *folder, struct json_object *manifest, cllm_error *err) {
-    char *path = cllm__path_join(folder, "run.json");
-    const char *text = json_object_to_json_string_ext(manifest, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-    cllm_status status = path == NULL || text == NULL ? cllm__fail_nomem(err) : cllm__write_file(path, text, strlen(text), err);
-    cllm__free(path);
-    return status;
+    return cllm__json_write(folder, "run.json", manifest, err);
 }
 
 /* ---- Opening ---- */
@@ -113,7 +67,7 @@ cllm_status cllm__run_write_manifest(const char *folder, struct json_object *man
 static cllm_status check_hash(struct json_object *part, uint64_t hash, const char *what, const char *path, cllm_error *err) {
     char text[17];
     cllm__hash_text(hash, text);
-    const char *expected = text_member(part, "hash");
+    const char *expected = cllm__json_string(part, "hash");
     if (expected == NULL || strcmp(expected, text) != 0) {
         return cllm__fail(err, CLLM_ERR_MISMATCH, "the %s '%s' (hash %s) is not the one that the run was trained on (%s)", what, path, text,
                           expected != NULL ? expected : "unknown");
@@ -123,7 +77,7 @@ static cllm_status check_hash(struct json_object *part, uint64_t hash, const cha
 
 static cllm_status open_dataset(cllm__run *run, const char *given, cllm_error *err) {
     struct json_object *part = member(run->manifest, "dataset", json_type_object);
-    const char *path = given != NULL ? given : text_member(part, "path");
+    const char *path = given != NULL ? given : cllm__json_string(part, "path");
     if (path == NULL) return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' names no data set", run->folder);
     cllm_status status = cllm__dataset_open(&run->dataset, path, false, err);
     if (status != CLLM_OK) {
@@ -135,7 +89,7 @@ static cllm_status open_dataset(cllm__run *run, const char *given, cllm_error *e
 
 static cllm_status open_backbone(cllm__run *run, const cllm__run_options *options, cllm_error *err) {
     struct json_object *part = member(run->manifest, "backbone", json_type_object);
-    const char *name = text_member(part, "path");
+    const char *name = cllm__json_string(part, "path");
     if (name == NULL) return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' names no backbone", run->folder);
     char *path = cllm__path_join(run->folder, name), *tokenizer = cllm__path_join(run->folder, "tokenizer");
     cllm_status status;
@@ -185,7 +139,7 @@ cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_o
     }
     cllm__free(path);
     if (status != CLLM_OK) return status;
-    const char *format = text_member(run->manifest, "format");
+    const char *format = cllm__json_string(run->manifest, "format");
     if (format == NULL || strcmp(format, "cllm4rec run 1") != 0) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' is not of this version (format '%s')", folder, format != NULL ? format : "missing");
     }
@@ -195,9 +149,9 @@ cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_o
         cllm__error_prefix(err, "'%s/run.json'", folder);
         return status;
     }
-    CLLM_TRY(cllm__dtype_parse(options->dtype != NULL ? options->dtype : text_member(run->manifest, "dtype"), &run->dtype, err));
+    CLLM_TRY(cllm__dtype_parse(options->dtype != NULL ? options->dtype : cllm__json_string(run->manifest, "dtype"), &run->dtype, err));
     const char *frozen = options->backbone_dtype;
-    if (frozen == NULL && options->dtype == NULL) frozen = text_member(run->manifest, "backbone_dtype");
+    if (frozen == NULL && options->dtype == NULL) frozen = cllm__json_string(run->manifest, "backbone_dtype");
     CLLM_TRY(cllm__backbone_dtype_parse(frozen, run->dtype, &run->backbone_dtype, err));
     if ((options->parts & CLLM__RUN_DATASET) != 0) CLLM_TRY(open_dataset(run, options->dataset, err));
     if ((options->parts & CLLM__RUN_BACKBONE) != 0) CLLM_TRY(open_backbone(run, options, err));

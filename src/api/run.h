@@ -10,8 +10,7 @@
 #ifndef CLLM_API_RUN_H
 #define CLLM_API_RUN_H
 
-#include <json-c/json.h>
-
+#include "api/json.h"
 #include "backbone/backbone.h"
 #include "data/dataset.h"
 #include "text/prompt.h"
@@ -65,9 +64,5 @@ void cllm__log_backbone(const cllm_host *host, const cllm__run *run);
 struct json_object *cllm__config_to_json(const cllm__train_config *config);
 CLLM_CHECK cllm_status cllm__config_from_json(cllm__train_config *config, struct json_object *preset, struct json_object *settings,
                                               cllm_error *err);
-/* Text of a JSON object for the caller of the library (cllm_text_free); puts the object. */
-CLLM_CHECK cllm_status cllm__json_to_text(struct json_object *object, char **text, cllm_error *err);
-/* Parses a JSON file of at most 64 MiB that holds an object. */
-CLLM_CHECK cllm_status cllm__json_file(const char *path, struct json_object **object, cllm_error *err);
 
 #endif

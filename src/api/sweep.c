@@ -5,12 +5,12 @@
  * sweep.json holds everything: what was asked, every trial's settings, and every result, written anew after each. What is done next
  * is a function of it alone, so a sweep may be killed at any moment. A trial that was under way goes on from its own checkpoint.
  */
-#define _XOPEN_SOURCE 700 /* realpath */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/part.h"
 #include "api/run.h"
 #include "api/sweep_space.h"
 #include "base/alloc.h"
@@ -25,56 +25,29 @@ typedef struct sweep {
     double part[MAX_RUNGS];
     size_t n_rungs, n_trials;
     bool keep_all;
-    char label[64]; /* of the trial under way, before the phases of its progress */
+    cllm__part part_of; /* the trial under way */
 } sweep;
 
-/* ---- JSON of our own making ---- */
-
-static struct json_object *member(struct json_object *object, const char *name) {
-    struct json_object *value = NULL;
-    return json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, name, &value) ? value : NULL;
-}
-
-static const char *text_of(struct json_object *object, const char *name) {
-    struct json_object *value = member(object, name);
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
-}
-
-static double number_of(struct json_object *object, const char *name) {
-    struct json_object *value = member(object, name);
-    return value == NULL ? -INFINITY : json_object_get_double(value);
-}
-
-static void add_text(struct json_object *object, const char *name, const char *value) {
-    json_object_object_add(object, name, value == NULL ? NULL : json_object_new_string(value));
-}
+/* ---- What is known so far ---- */
 
 static struct json_object *trial_at(const sweep *s, size_t trial) {
-    return json_object_array_get_idx(member(s->state, "trials"), trial);
+    return json_object_array_get_idx(cllm__json_at(s->state, "trials"), trial);
 }
 
 /* A trial's result at a rung; NULL: there is none yet. */
 static struct json_object *result_at(const sweep *s, size_t trial, size_t rung) {
-    struct json_object *results = member(trial_at(s, trial), "results");
+    struct json_object *results = cllm__json_at(trial_at(s, trial), "results");
     return rung < json_object_array_length(results) ? json_object_array_get_idx(results, rung) : NULL;
 }
 
 static double score_at(const sweep *s, size_t trial, size_t rung) {
-    struct json_object *monitor = member(result_at(s, trial, rung), "monitor");
+    struct json_object *monitor = cllm__json_at(result_at(s, trial, rung), "monitor");
     double score = monitor == NULL ? -INFINITY : json_object_get_double(monitor);
     return isnan(score) ? -INFINITY : score;
 }
 
 static char *path_in(const sweep *s, const char *name) {
     return cllm__path_join(s->options->output, name);
-}
-
-static cllm_status write_json(const sweep *s, const char *name, struct json_object *object, cllm_error *err) {
-    char *path = path_in(s, name);
-    const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-    cllm_status status = path == NULL || text == NULL ? cllm__fail_nomem(err) : cllm__write_file(path, text, strlen(text), err);
-    cllm__free(path);
-    return status;
 }
 
 /* ---- Beginning ---- */
@@ -99,12 +72,6 @@ static cllm_status parse_keep(sweep *s, const char *keep, cllm_error *err) {
     return cllm__fail(err, CLLM_ERR_USAGE, "keep '%.40s': give best or all", keep);
 }
 
-static char *absolute(const char *path) {
-    char *resolved = path == NULL ? NULL : realpath(path, NULL), *copy = resolved == NULL ? NULL : cllm__strdup(resolved);
-    free(resolved);
-    return copy;
-}
-
 /* Draws the trials, none twice; a small space may have fewer than were asked for. */
 static cllm_status draw_trials(sweep *s, const cllm__space *space, size_t wanted, struct json_object *trials, cllm_error *err) {
     for (size_t trial = 0; trial < wanted; trial++) {
@@ -116,7 +83,7 @@ static cllm_status draw_trials(sweep *s, const cllm__space *space, size_t wanted
             CLLM_TRY(cllm__space_draw(space, s->options->seed, trial, attempt, &settings, err));
             fresh = true;
             for (size_t i = 0; i < json_object_array_length(trials) && fresh; i++) {
-                fresh = !json_object_equal(settings, member(json_object_array_get_idx(trials, i), "settings"));
+                fresh = !json_object_equal(settings, cllm__json_at(json_object_array_get_idx(trials, i), "settings"));
             }
         }
         if (!fresh) {
@@ -165,7 +132,7 @@ static cllm_status make_state(sweep *s, cllm_error *err) {
     CLLM_TRY(cllm__dtype_parse(o->dtype, &dtype, err));
     CLLM_TRY(cllm__backbone_dtype_parse(o->backbone_dtype, dtype, &dtype, err));
     CLLM_TRY(check_dataset(o->dataset, err));
-    char *dataset = absolute(o->dataset), *backbone = absolute(o->backbone);
+    char *dataset = cllm__path_absolute(o->dataset), *backbone = cllm__path_absolute(o->backbone);
     struct json_object *state = json_object_new_object(), *settings = json_object_new_array(), *trials = json_object_new_array();
     s->state = state;
     json_object_object_add(state, "settings", settings);
@@ -173,16 +140,16 @@ static cllm_status make_state(sweep *s, cllm_error *err) {
     if (status == CLLM_OK && o->backbone != NULL && backbone == NULL) status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "there is no backbone '%s'", o->backbone);
     if (status == CLLM_OK && dataset == NULL) status = cllm__fail_nomem(err);
     if (status == CLLM_OK) {
-        add_text(state, "format", "cllm4rec sweep 1");
-        add_text(state, "version", cllm_version());
-        add_text(state, "dataset", dataset);
-        add_text(state, "backbone", backbone);
-        add_text(state, "preset", config.preset);
-        add_text(state, "dtype", o->dtype);
-        add_text(state, "backbone_dtype", o->backbone_dtype);
-        add_text(state, "monitor", config.monitor);
-        add_text(state, "rungs", o->rungs != NULL ? o->rungs : "0.1,0.3,1");
-        add_text(state, "keep", s->keep_all ? "all" : "best");
+        cllm__json_put_text(state, "format", "cllm4rec sweep 1");
+        cllm__json_put_text(state, "version", cllm_version());
+        cllm__json_put_text(state, "dataset", dataset);
+        cllm__json_put_text(state, "backbone", backbone);
+        cllm__json_put_text(state, "preset", config.preset);
+        cllm__json_put_text(state, "dtype", o->dtype);
+        cllm__json_put_text(state, "backbone_dtype", o->backbone_dtype);
+        cllm__json_put_text(state, "monitor", config.monitor);
+        cllm__json_put_text(state, "rungs", o->rungs != NULL ? o->rungs : "0.1,0.3,1");
+        cllm__json_put_text(state, "keep", s->keep_all ? "all" : "best");
         json_object_object_add(state, "seed", json_object_new_uint64(o->seed));
         json_object_object_add(state, "space", json_object_get(space.object));
         for (size_t i = 0; i < o->n_settings; i++) json_object_array_add(settings, json_object_new_string(o->settings[i]));
@@ -200,12 +167,9 @@ static cllm_status begin_new(sweep *s, cllm_error *err) {
     char *folder;
     CLLM_TRY(make_state(s, err));
     CLLM_TRY(cllm__folder_begin(s->options->output, s->options->force, &folder, err));
-    char *path = cllm__path_join(folder, "sweep.json");
-    const char *text = json_object_to_json_string_ext(s->state, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-    cllm_status status = path == NULL || text == NULL ? cllm__fail_nomem(err) : cllm__write_file(path, text, strlen(text), err);
+    cllm_status status = cllm__json_write(folder, "sweep.json", s->state, err);
     if (status == CLLM_OK) status = cllm__folder_commit(folder, s->options->output, err);
     if (status != CLLM_OK) cllm__remove_tree(folder);
-    cllm__free(path);
     cllm__free(folder);
     return status;
 }
@@ -217,46 +181,24 @@ static cllm_status begin_again(sweep *s, cllm_error *err) {
     cllm_status status = !cllm__path_exists(path) ? cllm__fail(err, CLLM_ERR_NOT_FOUND, "'%s' is no sweep (there is no sweep.json in it)", s->options->output)
                                                   : cllm__json_file(path, &s->state, err);
     if (status == CLLM_OK) {
-        struct json_object *trials = member(s->state, "trials");
-        const char *format = text_of(s->state, "format"), *rungs = text_of(s->state, "rungs");
-        bool good = format != NULL && strcmp(format, "cllm4rec sweep 1") == 0 && rungs != NULL && text_of(s->state, "dataset") != NULL &&
-                    json_object_is_type(trials, json_type_array) && json_object_is_type(member(s->state, "settings"), json_type_array);
+        struct json_object *trials = cllm__json_at(s->state, "trials");
+        const char *format = cllm__json_string(s->state, "format"), *rungs = cllm__json_string(s->state, "rungs");
+        bool good = format != NULL && strcmp(format, "cllm4rec sweep 1") == 0 && rungs != NULL && cllm__json_string(s->state, "dataset") != NULL &&
+                    json_object_is_type(trials, json_type_array) && json_object_is_type(cllm__json_at(s->state, "settings"), json_type_array);
         for (size_t i = 0; good && i < json_object_array_length(trials); i++) {
             struct json_object *trial = json_object_array_get_idx(trials, i);
-            good = json_object_is_type(member(trial, "settings"), json_type_array) && json_object_is_type(member(trial, "results"), json_type_array);
+            good = json_object_is_type(cllm__json_at(trial, "settings"), json_type_array) && json_object_is_type(cllm__json_at(trial, "results"), json_type_array);
         }
         if (!good) status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged or not of this version: begin the sweep anew", path);
         else s->n_trials = json_object_array_length(trials);
         if (status == CLLM_OK) status = parse_rungs(s, rungs, err);
-        if (status == CLLM_OK) status = parse_keep(s, text_of(s->state, "keep"), err);
+        if (status == CLLM_OK) status = parse_keep(s, cllm__json_string(s->state, "keep"), err);
     }
     cllm__free(path);
     return status;
 }
 
 /* ---- One trial at one rung ---- */
-
-static void pass_log(void *user, cllm_log_level level, const char *message) {
-    const sweep *s = user;
-    const cllm_host *host = &s->options->host;
-    if (host->log != NULL) host->log(host->user, level == CLLM_LOG_INFO ? CLLM_LOG_DEBUG : level, message);
-}
-
-static void pass_progress(void *user, const cllm_progress *progress) {
-    const sweep *s = user;
-    const cllm_host *host = &s->options->host;
-    char phase[160];
-    cllm_progress shown = *progress;
-    if (host->progress == NULL) return;
-    snprintf(phase, sizeof phase, "%s, %s", s->label, progress->phase);
-    shown.phase = phase;
-    shown.final = false; /* there are hundreds of phases */
-    host->progress(host->user, &shown);
-}
-
-static bool pass_cancelled(void *user) {
-    return cllm__cancelled(&((const sweep *)user)->options->host);
-}
 
 static void run_name(size_t trial, size_t rung, char name[64]) {
     snprintf(name, 64, "runs/trial%03zu-rung%zu", trial + 1, rung + 1);
@@ -265,8 +207,8 @@ static void run_name(size_t trial, size_t rung, char name[64]) {
 /* "epochs=W/A/R" for a rung: its part of what the trial would have in full. */
 static cllm_status rung_epochs(const sweep *s, size_t trial, size_t rung, char text[96], cllm_error *err) {
     cllm__train_config config;
-    struct json_object *shared = member(s->state, "settings"), *own = member(trial_at(s, trial), "settings");
-    const char *preset = text_of(s->state, "preset");
+    struct json_object *shared = cllm__json_at(s->state, "settings"), *own = cllm__json_at(trial_at(s, trial), "settings");
+    const char *preset = cllm__json_string(s->state, "preset");
     CLLM_TRY(cllm__train_config_preset(&config, preset != NULL ? preset : "paper", err));
     for (size_t i = 0; i < json_object_array_length(shared); i++) CLLM_TRY(cllm__train_config_set(&config, json_object_get_string(json_object_array_get_idx(shared, i)), err));
     for (size_t i = 0; i < json_object_array_length(own); i++) CLLM_TRY(cllm__train_config_set(&config, json_object_get_string(json_object_array_get_idx(own, i)), err));
@@ -280,7 +222,7 @@ static cllm_status rung_epochs(const sweep *s, size_t trial, size_t rung, char t
 }
 
 static cllm_status train(sweep *s, size_t trial, size_t rung, const char *folder, char **report, cllm_error *err) {
-    struct json_object *shared = member(s->state, "settings"), *own = member(trial_at(s, trial), "settings");
+    struct json_object *shared = cllm__json_at(s->state, "settings"), *own = cllm__json_at(trial_at(s, trial), "settings");
     size_t n_shared = json_object_array_length(shared), n_own = json_object_array_length(own), n = 0;
     char epochs[96];
     CLLM_TRY(rung_epochs(s, trial, rung, epochs, err));
@@ -291,27 +233,16 @@ static cllm_status train(sweep *s, size_t trial, size_t rung, const char *folder
     settings[n++] = epochs;
     cllm_train_options options;
     cllm_train_options_init(&options);
+    options.dataset = cllm__json_string(s->state, "dataset");
     options.output = folder;
+    options.backbone = cllm__json_string(s->state, "backbone");
+    options.preset = cllm__json_string(s->state, "preset");
+    options.dtype = cllm__json_string(s->state, "dtype");
+    options.backbone_dtype = cllm__json_string(s->state, "backbone_dtype");
+    options.settings = settings;
+    options.n_settings = n;
     options.threads = s->options->threads;
-    options.host = (cllm_host){pass_log, pass_progress, pass_cancelled, s};
-    char *manifest = cllm__path_join(folder, "run.json");
-    cllm_status status = CLLM_OK;
-    if (manifest == NULL) {
-        status = cllm__fail_nomem(err);
-    } else if (cllm__path_exists(manifest)) {
-        options.resume = true;
-    } else {
-        options.dataset = text_of(s->state, "dataset");
-        options.backbone = text_of(s->state, "backbone");
-        options.preset = text_of(s->state, "preset");
-        options.dtype = text_of(s->state, "dtype");
-        options.backbone_dtype = text_of(s->state, "backbone_dtype");
-        options.settings = settings;
-        options.n_settings = n;
-        options.force = true;
-    }
-    if (status == CLLM_OK) status = cllm_train(&options, report, err);
-    cllm__free(manifest);
+    cllm_status status = cllm__part_train(&s->part_of, &options, report, err);
     cllm__free(settings);
     return status;
 }
@@ -338,14 +269,14 @@ static void tidy(const sweep *s, size_t rung) {
 }
 
 static void tell(const sweep *s, size_t trial, size_t rung) {
-    struct json_object *result = result_at(s, trial, rung), *own = member(trial_at(s, trial), "settings");
+    struct json_object *result = result_at(s, trial, rung), *own = cllm__json_at(trial_at(s, trial), "settings");
     char settings[400] = "";
     for (size_t i = 0, used = 0; i < json_object_array_length(own) && used < sizeof settings - 1; i++) {
         int n = snprintf(settings + used, sizeof settings - used, "%s%s", i > 0 ? " " : "", json_object_get_string(json_object_array_get_idx(own, i)));
         used += n > 0 ? (size_t)n : 0;
     }
-    if (member(result, "error") != NULL) cllm__log(&s->options->host, CLLM_LOG_WARN, "%s: %s: %s", s->label, settings, text_of(result, "error"));
-    else cllm__log(&s->options->host, CLLM_LOG_INFO, "%s: %.4f in validation, %.1f s: %s", s->label, score_at(s, trial, rung), number_of(result, "seconds"), settings);
+    if (cllm__json_at(result, "error") != NULL) cllm__log(&s->options->host, CLLM_LOG_WARN, "%s: %s: %s", s->part_of.label, settings, cllm__json_string(result, "error"));
+    else cllm__log(&s->options->host, CLLM_LOG_INFO, "%s: %.4f in validation, %.1f s: %s", s->part_of.label, score_at(s, trial, rung), cllm__json_number(result, "seconds"), settings);
 }
 
 static cllm_status run_trial(sweep *s, size_t trial, size_t rung, cllm_error *err) {
@@ -353,33 +284,33 @@ static cllm_status run_trial(sweep *s, size_t trial, size_t rung, cllm_error *er
     cllm_error failure = {0};
     CLLM_TRY(cllm__check_cancelled(&s->options->host, err));
     run_name(trial, rung, name);
-    snprintf(s->label, sizeof s->label, "rung %zu/%zu trial %zu/%zu", rung + 1, s->n_rungs, trial + 1, s->n_trials);
+    snprintf(s->part_of.label, sizeof s->part_of.label, "rung %zu/%zu trial %zu/%zu", rung + 1, s->n_rungs, trial + 1, s->n_trials);
     char *folder = path_in(s, name);
     if (folder == NULL) return cllm__fail_nomem(err);
     cllm_status status = train(s, trial, rung, folder, &report, &failure);
     cllm__free(folder);
     struct json_object *result = json_object_new_object();
     if (status == CLLM_OK) {
-        struct json_object *parsed = json_tokener_parse(report), *validation = member(parsed, "validation");
+        struct json_object *parsed = json_tokener_parse(report), *validation = cllm__json_at(parsed, "validation");
         json_object_object_add(result, "part", json_object_new_double(s->part[rung]));
-        json_object_object_add(result, "monitor", json_object_get(member(validation, "monitor")));
+        json_object_object_add(result, "monitor", json_object_get(cllm__json_at(validation, "monitor")));
         json_object_object_add(result, "validation", json_object_get(validation));
-        json_object_object_add(result, "best_epoch", json_object_get(member(parsed, "best_epoch")));
-        json_object_object_add(result, "seconds", json_object_get(member(parsed, "seconds")));
+        json_object_object_add(result, "best_epoch", json_object_get(cllm__json_at(parsed, "best_epoch")));
+        json_object_object_add(result, "seconds", json_object_get(cllm__json_at(parsed, "seconds")));
         json_object_put(parsed);
         cllm_text_free(report);
     } else if (status == CLLM_ERR_USAGE || status == CLLM_ERR_FAILED) { /* these settings do not work; others may */
         json_object_object_add(result, "part", json_object_new_double(s->part[rung]));
-        add_text(result, "error", failure.message);
+        cllm__json_put_text(result, "error", failure.message);
     } else {
         json_object_put(result);
         if (err != NULL) *err = failure;
         if (status == CLLM_ERR_INTERRUPTED && err != NULL) snprintf(err->message, sizeof err->message, "interrupted; go on with: cllm4rec sweep --resume -o %s", s->options->output);
         return status;
     }
-    struct json_object *results = member(trial_at(s, trial), "results");
+    struct json_object *results = cllm__json_at(trial_at(s, trial), "results");
     json_object_array_put_idx(results, rung, result);
-    CLLM_TRY(write_json(s, "sweep.json", s->state, err));
+    CLLM_TRY(cllm__json_write(s->options->output, "sweep.json", s->state, err));
     tell(s, trial, rung);
     tidy(s, rung);
     return CLLM_OK;
@@ -415,7 +346,7 @@ static cllm_status run_rungs(sweep *s, size_t *order, cllm_error *err) {
             if (result_at(s, order[i], rung) == NULL) CLLM_TRY(run_trial(s, order[i], rung, err));
         }
         if (left == 0) {
-            const char *message = text_of(result_at(s, 0, 0), "error");
+            const char *message = cllm__json_string(result_at(s, 0, 0), "error");
             return cllm__fail(err, CLLM_ERR_FAILED, "every trial failed, the first by: %s", message != NULL ? message : "no validation");
         }
     }
@@ -425,7 +356,7 @@ static cllm_status run_rungs(sweep *s, size_t *order, cllm_error *err) {
 /* ---- Results ---- */
 
 static size_t rungs_of(const sweep *s, size_t trial) {
-    return json_object_array_length(member(trial_at(s, trial), "results"));
+    return json_object_array_length(cllm__json_at(trial_at(s, trial), "results"));
 }
 
 static bool stands_before(const sweep *s, size_t a, size_t b) {
@@ -436,10 +367,10 @@ static bool stands_before(const sweep *s, size_t a, size_t b) {
 }
 
 static void put_row(cllm__out *out, const sweep *s, size_t rank, size_t trial, cllm_error *err, cllm_status *status) {
-    struct json_object *own = member(trial_at(s, trial), "settings"), *result = result_at(s, trial, rungs_of(s, trial) - 1);
-    const char *error = text_of(result, "error");
+    struct json_object *own = cllm__json_at(trial_at(s, trial), "settings"), *result = result_at(s, trial, rungs_of(s, trial) - 1);
+    const char *error = cllm__json_string(result, "error");
     if (*status == CLLM_OK) *status = cllm__out_printf(out, err, "%zu\t%zu\t%zu\t%g", rank, trial + 1, rungs_of(s, trial), s->part[rungs_of(s, trial) - 1]);
-    if (*status == CLLM_OK) *status = error == NULL ? cllm__out_printf(out, err, "\t%.6f", number_of(result, "monitor")) : cllm__out_printf(out, err, "\tfailed");
+    if (*status == CLLM_OK) *status = error == NULL ? cllm__out_printf(out, err, "\t%.6f", cllm__json_number(result, "monitor")) : cllm__out_printf(out, err, "\tfailed");
     for (size_t i = 0; i < json_object_array_length(own) && *status == CLLM_OK; i++) {
         const char *setting = json_object_get_string(json_object_array_get_idx(own, i)), *equals = strchr(setting, '=');
         *status = cllm__out_printf(out, err, "\t%s", equals != NULL ? equals + 1 : setting);
@@ -453,7 +384,7 @@ static cllm_status write_table(const sweep *s, const size_t *order, cllm_error *
     cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__out_create(&out, path, err);
     cllm__free(path);
     if (status == CLLM_OK) status = cllm__out_printf(out, err, "rank\ttrial\trung\tpart\tmonitor");
-    struct json_object *own = member(trial_at(s, 0), "settings");
+    struct json_object *own = cllm__json_at(trial_at(s, 0), "settings");
     for (size_t i = 0; status == CLLM_OK && i < json_object_array_length(own); i++) {
         const char *setting = json_object_get_string(json_object_array_get_idx(own, i));
         status = cllm__out_printf(out, err, "\t%.*s", (int)strcspn(setting, "="), setting);
@@ -469,12 +400,12 @@ static struct json_object *results_json(const sweep *s, const size_t *order) {
     struct json_object *object = json_object_new_object(), *rows = json_object_new_array();
     char name[64];
     run_name(order[0], s->n_rungs - 1, name);
-    add_text(object, "sweep", s->options->output);
-    add_text(object, "monitor", text_of(s->state, "monitor"));
-    add_text(object, "best_run", s->keep_all ? name : "best");
+    cllm__json_put_text(object, "sweep", s->options->output);
+    cllm__json_put_text(object, "monitor", cllm__json_string(s->state, "monitor"));
+    cllm__json_put_text(object, "best_run", s->keep_all ? name : "best");
     for (size_t i = 0; i < s->n_trials; i++) {
         size_t rungs = rungs_of(s, order[i]);
-        struct json_object *row = json_object_new_object(), *settings = json_object_new_object(), *own = member(trial_at(s, order[i]), "settings");
+        struct json_object *row = json_object_new_object(), *settings = json_object_new_object(), *own = cllm__json_at(trial_at(s, order[i]), "settings");
         json_object_object_add(row, "rank", json_object_new_uint64(i + 1));
         json_object_object_add(row, "trial", json_object_new_uint64(order[i] + 1));
         json_object_object_add(row, "rung", json_object_new_uint64(rungs));
@@ -518,7 +449,7 @@ static cllm_status finish(sweep *s, size_t *order, char **json, cllm_error *err)
     }
     CLLM_TRY(write_table(s, order, err));
     struct json_object *results = results_json(s, order);
-    cllm_status status = write_json(s, "results.json", results, err);
+    cllm_status status = cllm__json_write(s->options->output, "results.json", results, err);
     if (status == CLLM_OK) status = keep_best(s, order[0], err);
     if (status == CLLM_OK && json != NULL) return cllm__json_to_text(results, json, err);
     json_object_put(results);
@@ -526,7 +457,7 @@ static cllm_status finish(sweep *s, size_t *order, char **json, cllm_error *err)
 }
 
 cllm_status cllm_sweep(const cllm_sweep_options *options, char **results, cllm_error *err) {
-    sweep s = {.options = options};
+    sweep s = {.options = options, .part_of = {.host = &options->host}};
     size_t *order = NULL;
     cllm_status status = options->resume ? begin_again(&s, err) : begin_new(&s, err);
     if (status == CLLM_OK && s.n_trials == 0) status = cllm__fail(err, CLLM_ERR_DATA, "the sweep in '%s' has no trials", options->output);

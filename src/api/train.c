@@ -2,7 +2,6 @@
  * Training from the outside: options in, run folder out. Puts data, backbone, trainer and evaluation together; the trainer
  * itself knows neither files nor metrics.
  */
-#define _XOPEN_SOURCE 700 /* realpath */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,20 +202,10 @@ static struct json_object *plan_json(const training *t, const cllm__plan *plan) 
     return object;
 }
 
-static void add_text(struct json_object *object, const char *name, const char *value) {
-    json_object_object_add(object, name, value == NULL ? NULL : json_object_new_string(value));
-}
-
 static void add_hash(struct json_object *object, uint64_t hash) {
     char text[17];
     cllm__hash_text(hash, text);
-    add_text(object, "hash", text);
-}
-
-static char *absolute(const char *path) {
-    char *resolved = realpath(path, NULL), *copy = resolved == NULL ? NULL : cllm__strdup(resolved);
-    free(resolved);
-    return copy;
+    cllm__json_put_text(object, "hash", text);
 }
 
 static cllm_status make_manifest(training *t, cllm_error *err) {
@@ -225,26 +214,26 @@ static cllm_status make_manifest(training *t, cllm_error *err) {
     struct json_object *m = json_object_new_object(), *data = json_object_new_object(), *backbone = json_object_new_object(), *prompts;
     json_object_put(run->manifest);
     t->run.manifest = m;
-    add_text(m, "format", "cllm4rec run 1");
-    add_text(m, "version", cllm_version());
-    add_text(m, "status", "training");
-    add_text(m, "stage", "fit");
+    cllm__json_put_text(m, "format", "cllm4rec run 1");
+    cllm__json_put_text(m, "version", cllm_version());
+    cllm__json_put_text(m, "status", "training");
+    cllm__json_put_text(m, "stage", "fit");
     json_object_object_add(m, "final", json_object_new_boolean(t->options->final));
-    add_text(m, "preset", run->config.preset);
+    cllm__json_put_text(m, "preset", run->config.preset);
     json_object_object_add(m, "settings", cllm__config_to_json(&run->config));
-    add_text(m, "dtype", cllm__dtype_name(run->dtype));
-    add_text(m, "backbone_dtype", cllm__dtype_name(run->backbone_dtype));
-    char *data_path = absolute(cllm__dataset_path(run->dataset));
-    char *backbone_path = t->options->backbone != NULL ? absolute(t->options->backbone) : cllm__strdup("backbone");
-    add_text(data, "path", data_path);
+    cllm__json_put_text(m, "dtype", cllm__dtype_name(run->dtype));
+    cllm__json_put_text(m, "backbone_dtype", cllm__dtype_name(run->backbone_dtype));
+    char *data_path = cllm__path_absolute(cllm__dataset_path(run->dataset));
+    char *backbone_path = t->options->backbone != NULL ? cllm__path_absolute(t->options->backbone) : cllm__strdup("backbone");
+    cllm__json_put_text(data, "path", data_path);
     add_hash(data, cllm__dataset_hash(run->dataset));
     json_object_object_add(data, "users", json_object_new_int64((int64_t)cllm__dataset_users(run->dataset)));
     json_object_object_add(data, "items", json_object_new_int64((int64_t)cllm__dataset_items(run->dataset)));
     json_object_object_add(m, "dataset", data);
-    add_text(backbone, "path", backbone_path);
+    cllm__json_put_text(backbone, "path", backbone_path);
     add_hash(backbone, info->hash);
     json_object_object_add(backbone, "made_here", json_object_new_boolean(t->options->backbone == NULL));
-    add_text(backbone, "family", info->family);
+    cllm__json_put_text(backbone, "family", info->family);
     json_object_object_add(backbone, "layers", json_object_new_int64((int64_t)info->layers));
     json_object_object_add(backbone, "width", json_object_new_int64((int64_t)info->width));
     json_object_object_add(backbone, "vocabulary", json_object_new_int64((int64_t)info->vocabulary));
@@ -253,7 +242,7 @@ static cllm_status make_manifest(training *t, cllm_error *err) {
     cllm__free(data_path);
     cllm__free(backbone_path);
     if (!complete) return cllm__fail_nomem(err);
-    add_text(m, "bos", cllm__bos_name(run->bos));
+    cllm__json_put_text(m, "bos", cllm__bos_name(run->bos));
     json_object_object_add(m, "bos_token", run->bos_token < 0 ? NULL : json_object_new_int(run->bos_token));
     CLLM_TRY(cllm__prompts_to_json(&run->prompts, &prompts, err));
     json_object_object_add(m, "prompts", prompts);
@@ -355,12 +344,6 @@ static cllm_status begin(training *t, const char *folder, bool *finished, struct
         }
     }
     return make_manifest(t, err);
-}
-
-static const char *manifest_text(const training *t, const char *name) {
-    struct json_object *value = NULL;
-    json_object_object_get_ex(t->run.manifest, name, &value);
-    return value == NULL ? "" : json_object_get_string(value);
 }
 
 static int64_t manifest_int(struct json_object *object, const char *name) {
@@ -484,8 +467,8 @@ static cllm_status begin_final(training *t, cllm_error *err) {
 }
 
 static cllm_status end_stage(training *t, const char *stage, const char *state, cllm_error *err) {
-    add_text(t->run.manifest, "stage", stage);
-    add_text(t->run.manifest, "status", state);
+    cllm__json_put_text(t->run.manifest, "stage", stage);
+    cllm__json_put_text(t->run.manifest, "status", state);
     json_object_object_add(t->run.manifest, "csv_size", json_object_new_int64((int64_t)t->log.csv_size));
     json_object_object_add(t->run.manifest, "log_size", json_object_new_int64((int64_t)t->log.json_size));
     CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
@@ -508,8 +491,8 @@ static cllm_status run_stages(training *t, bool wants_final, cllm_error *err) {
 static struct json_object *report_json(const training *t) {
     struct json_object *object = json_object_new_object(), *value = NULL;
     const char *const copied[] = {"preset", "settings", "dataset", "backbone", "validation", "best_epoch", "final"};
-    add_text(object, "run", t->run.folder);
-    add_text(object, "status", "done");
+    cllm__json_put_text(object, "run", t->run.folder);
+    cllm__json_put_text(object, "status", "done");
     for (size_t i = 0; i < CLLM_LEN(copied); i++) {
         if (json_object_object_get_ex(t->run.manifest, copied[i], &value)) json_object_object_add(object, copied[i], json_object_get(value));
     }
@@ -552,7 +535,7 @@ static cllm_status train_resumed(training *t, bool *finished, struct json_object
     if (o->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give the run folder (-o) that shall go on");
     cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = o->dataset, .training = true, .pool = t->pool};
     CLLM_TRY(cllm__run_open(&t->run, o->output, &options, err));
-    bool done = strcmp(manifest_text(t, "status"), "done") == 0, was_final = strcmp(manifest_text(t, "stage"), "final") == 0;
+    bool done = strcmp(cllm__json_shown(t->run.manifest, "status"), "done") == 0, was_final = strcmp(cllm__json_shown(t->run.manifest, "stage"), "final") == 0;
     if (done) remove_checkpoints(t); /* of a call that failed behind its last word */
     if (done && (was_final || !o->final)) {
         cllm__log(host_of(t), CLLM_LOG_INFO, "'%s' is complete: there is nothing to resume", o->output);
@@ -564,8 +547,8 @@ static cllm_status train_resumed(training *t, bool *finished, struct json_object
         CLLM_TRY(keep_copy(t, "linear.safetensors", "fit-linear.safetensors", err));
         CLLM_TRY(keep_copy(t, "model.safetensors", "fit.safetensors", err));
         json_object_object_add(t->run.manifest, "final", json_object_new_boolean(true));
-        add_text(t->run.manifest, "stage", "final");
-        add_text(t->run.manifest, "status", "training");
+        cllm__json_put_text(t->run.manifest, "stage", "final");
+        cllm__json_put_text(t->run.manifest, "status", "training");
         CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
         was_final = true;
     }

@@ -45,6 +45,12 @@ char *cllm__path_join(const char *folder, const char *name) {
     return path;
 }
 
+char *cllm__path_absolute(const char *path) {
+    char *resolved = path == NULL ? NULL : realpath(path, NULL), *copy = resolved == NULL ? NULL : cllm__strdup(resolved);
+    free(resolved);
+    return copy;
+}
+
 bool cllm__path_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0;

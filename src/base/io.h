@@ -30,6 +30,8 @@ int cllm__io_ask(cllm__io_op op, const char *path);
 /* ---- Paths ---- */
 /* "a/b", into a new string (cllm__free), or NULL when memory is short. An absolute `name` stands for itself. */
 char *cllm__path_join(const char *folder, const char *name);
+/* The path from the root, links followed (cllm__free); NULL if there is nothing there, or memory is short. `path` may be NULL. */
+char *cllm__path_absolute(const char *path);
 bool cllm__path_exists(const char *path);
 bool cllm__path_is_folder(const char *path);
 /* Makes the folder and its missing parents. */
