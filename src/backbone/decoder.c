@@ -71,6 +71,18 @@ size_t cllm__decoder_length(const cllm__decoder *d) {
     return d->length;
 }
 
+void cllm__decoder_rewind(cllm__decoder *d, size_t length) {
+    CLLM_ASSERT(length <= d->length);
+    d->length = length;
+}
+
+void cllm__decoder_copy(cllm__decoder *to, const cllm__decoder *from) {
+    const cllm__architecture *a = &from->backbone->architecture;
+    CLLM_ASSERT(to->backbone == from->backbone && from->length <= to->capacity);
+    for (size_t i = 0; i < a->layers; i++) memcpy(to->qkv[i], from->qkv[i], from->length * cllm__qkv_width(a) * sizeof **to->qkv);
+    to->length = from->length;
+}
+
 static cllm_status linear(cllm__decoder *d, cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t rows,
                           const cllm__linear *layer, cllm__gemm_flags flags, cllm_error *err) {
     return cllm__gemm_frozen(d->pool, y, ld_y, x, ld_x, rows, layer->weight, layer->bias, flags, err);

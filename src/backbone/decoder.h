@@ -16,6 +16,10 @@ CLLM_CHECK cllm_status cllm__decoder_create(cllm__decoder **out, const cllm__bac
 void cllm__decoder_free(cllm__decoder *decoder);
 /* Tokens so far. */
 size_t cllm__decoder_length(const cllm__decoder *decoder);
+/* Forgets all but the first `length` tokens; no more than there are. */
+void cllm__decoder_rewind(cllm__decoder *decoder, size_t length);
+/* Makes `to` the same sequence as `from`, a decoder of the same backbone with at most its capacity. */
+void cllm__decoder_copy(cllm__decoder *to, const cllm__decoder *from);
 /* Appends `rows` ≥ 1 input embeddings x [rows × width]; h [width] receives the last row's hidden state, after the final norm.
  * CLLM_ERR_USAGE if they are more than there is room for; the sequence is then as it was. */
 CLLM_CHECK cllm_status cllm__decoder_extend(cllm__decoder *decoder, const cllm__real *x, size_t rows, cllm__real *h, cllm_error *err);

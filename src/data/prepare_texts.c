@@ -4,9 +4,9 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "data/dataset_escape.h"
+#include "data/dataset_write.h"
 #include "data/prepare_sort.h"
 #include "data/prepare_write.h"
-#include "formats/safetensors.h"
 #include "text/splitter.h"
 
 typedef struct index_entry {
@@ -220,7 +220,6 @@ cllm_status cllm__texts_write_index(cllm__preparing *p, cllm__text_writer *write
     uint64_t *start = NULL;
     uint8_t *kind = NULL, *split = NULL;
     int32_t *user = NULL, *item = NULL;
-    char *path = NULL;
     CLLM_TRY_CLEAN(CLLM_NEW(start, n + 1, err));
     CLLM_TRY_CLEAN(CLLM_NEW(kind, n, err));
     CLLM_TRY_CLEAN(CLLM_NEW(split, n, err));
@@ -237,22 +236,8 @@ cllm_status cllm__texts_write_index(cllm__preparing *p, cllm__text_writer *write
         item[i] = entry.item;
     }
     start[n] = writer->size;
-    const cllm__tensor tensors[] = {
-        {.name = "start",
-         .dtype = CLLM_ST_U64,
-         .rank = 1,
-         .shape = {n + 1},
-         .data = start,
-         .bytes = (n + 1) * sizeof *start},
-        {.name = "kind", .dtype = CLLM_ST_U8, .rank = 1, .shape = {n}, .data = kind, .bytes = n * sizeof *kind},
-        {.name = "split", .dtype = CLLM_ST_U8, .rank = 1, .shape = {n}, .data = split, .bytes = n * sizeof *split},
-        {.name = "user", .dtype = CLLM_ST_I32, .rank = 1, .shape = {n}, .data = user, .bytes = n * sizeof *user},
-        {.name = "item", .dtype = CLLM_ST_I32, .rank = 1, .shape = {n}, .data = item, .bytes = n * sizeof *item},
-    };
-    CLLM_TRY_CLEAN(cllm__output_path(p, cllm__dataset_file_name(CLLM__FILE_TEXT_INDEX), &path, err));
-    status = cllm__safetensors_write(path, tensors, CLLM_LEN(tensors), NULL, 0, err);
+    status = cllm__write_text_index(p->folder, &(cllm__text_index){n, start, kind, split, user, item}, err);
 cleanup:
-    cllm__free(path);
     cllm__free(start);
     cllm__free(kind);
     cllm__free(split);

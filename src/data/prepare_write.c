@@ -3,15 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/io.h"
 #include "base/rng.h"
 #include "data/dataset_escape.h"
+#include "data/dataset_write.h"
 #include "data/prepare_sort.h"
-#include "formats/safetensors.h"
 
 /* ---- Numbering ---- */
 
@@ -144,87 +142,24 @@ static cllm_status fill_columns(cllm__preparing *p, cllm__spool *spool, columns 
 }
 
 static cllm_status write_columns(cllm__preparing *p, const columns *c, const cllm__written *written, cllm_error *err) {
-    static const char *const names[CLLM__SPLITS][4] = {{"train.start", "train.items", "train.times", "train.ratings"},
-                                                       {"valid.start", "valid.items", "valid.times", "valid.ratings"},
-                                                       {"test.start", "test.items", "test.times", "test.ratings"}};
-    cllm__tensor tensors[4 * CLLM__SPLITS];
-    size_t n = 0;
+    cllm__interactions splits[CLLM__SPLITS];
     for (int s = 0; s < CLLM__SPLITS; s++) {
-        uint64_t count = written->count[s], users = p->users_kept + 1;
-        tensors[n++] = (cllm__tensor){.name = names[s][0],
-                                      .dtype = CLLM_ST_U64,
-                                      .rank = 1,
-                                      .shape = {users},
-                                      .data = c->start[s],
-                                      .bytes = (size_t)users * sizeof(uint64_t)};
-        tensors[n++] = (cllm__tensor){.name = names[s][1],
-                                      .dtype = CLLM_ST_I32,
-                                      .rank = 1,
-                                      .shape = {count},
-                                      .data = c->items[s],
-                                      .bytes = (size_t)count * sizeof(int32_t)};
-        if (c->times[s] != NULL) {
-            tensors[n++] = (cllm__tensor){.name = names[s][2],
-                                          .dtype = CLLM_ST_I64,
-                                          .rank = 1,
-                                          .shape = {count},
-                                          .data = c->times[s],
-                                          .bytes = (size_t)count * sizeof(int64_t)};
-        }
-        if (c->ratings[s] != NULL) {
-            tensors[n++] = (cllm__tensor){.name = names[s][3],
-                                          .dtype = CLLM_ST_F32,
-                                          .rank = 1,
-                                          .shape = {count},
-                                          .data = c->ratings[s],
-                                          .bytes = (size_t)count * sizeof(float)};
-        }
+        splits[s] = (cllm__interactions){.n_users = p->users_kept, .n_items = p->items_kept, .count = (size_t)written->count[s],
+                                         .start = c->start[s], .items = c->items[s], .times = c->times[s], .ratings = c->ratings[s]};
     }
-    char *path;
-    CLLM_TRY(cllm__output_path(p, cllm__dataset_file_name(CLLM__FILE_INTERACTIONS), &path, err));
-    cllm_status status = cllm__safetensors_write(path, tensors, n, NULL, 0, err);
-    cllm__free(path);
-    return status;
+    return cllm__write_interactions(p->folder, splits, err);
 }
 
 /* ---- Manifest ---- */
 
-static cllm_status write_json(cllm__preparing *p, const char *name, const char *text, cllm_error *err) {
-    char *path;
-    CLLM_TRY(cllm__output_path(p, name, &path, err));
-    cllm_status status = cllm__write_file(path, text, strlen(text), err);
-    cllm__free(path);
-    return status;
-}
-
-static cllm_status measure_files(cllm__preparing *p, cllm__manifest *manifest, cllm_error *err) {
-    for (int f = 0; f < CLLM__DATASET_FILES; f++) {
-        char *path;
-        struct stat info;
-        CLLM_TRY(cllm__output_path(p, cllm__dataset_file_name((cllm__dataset_file)f), &path, err));
-        cllm_status status = cllm__hash_file(path, &manifest->files[f].hash, err);
-        if (status == CLLM_OK && stat(path, &info) != 0) status = cllm__fail_errno(err, "cannot look at '%s'", path);
-        cllm__free(path);
-        CLLM_TRY(status);
-        manifest->files[f].bytes = (uint64_t)info.st_size;
-    }
-    return CLLM_OK;
-}
-
 static cllm_status write_manifest(cllm__preparing *p, const cllm__written *written, char **summary, cllm_error *err) {
     cllm__manifest manifest = {0};
     struct json_object *source = NULL;
-    char *text = NULL;
     cllm_status status;
-    CLLM_TRY_CLEAN(measure_files(p, &manifest, err));
     CLLM_TRY_CLEAN(cllm__summary_make(p, written, &manifest.summary, err));
     CLLM_TRY_CLEAN(cllm__summary_source(p, &source, err));
-    CLLM_TRY_CLEAN(cllm__manifest_json_text(source, &text, err));
-    CLLM_TRY_CLEAN(write_json(p, CLLM__SOURCE_NAME, text, err));
-    cllm__free(text);
-    text = NULL;
-    CLLM_TRY_CLEAN(cllm__manifest_print(&manifest, &text, err));
-    CLLM_TRY_CLEAN(write_json(p, CLLM__MANIFEST_NAME, text, err));
+    CLLM_TRY_CLEAN(cllm__write_json(p->folder, CLLM__SOURCE_NAME, source, err));
+    CLLM_TRY_CLEAN(cllm__write_manifest(p->folder, &manifest, err));
     if (summary != NULL) {
         json_object_object_foreach(source, key, value) {
             if (json_object_object_add(manifest.summary, key, json_object_get(value)) != 0) {
@@ -235,7 +170,6 @@ static cllm_status write_manifest(cllm__preparing *p, const cllm__written *writt
         status = cllm__manifest_json_text(manifest.summary, summary, err);
     }
 cleanup:
-    cllm__free(text);
     json_object_put(source);
     cllm__manifest_free(&manifest);
     return status;

@@ -113,20 +113,12 @@ typedef struct gather {
 
 enum { GATHER_ROWS = 16 };
 
-/* The row of a user or item token; NULL for a word. */
-static const cllm__real *table_row(const cllm__tables *tables, size_t vocabulary, int32_t token) {
-    if ((size_t)token < vocabulary) return NULL;
-    size_t row = (size_t)token - vocabulary;
-    if (row < tables->n_users) return tables->users + row * tables->width;
-    return tables->items + (row - tables->n_users) * tables->width;
-}
-
 static void gather_task(void *context, size_t task, int worker) {
     (void)worker;
     const gather *g = context;
     size_t width = g->engine->info->width, end = (task + 1) * GATHER_ROWS < g->rows ? (task + 1) * GATHER_ROWS : g->rows;
     for (size_t t = task * GATHER_ROWS; t < end; t++) {
-        const cllm__real *row = table_row(g->tables, g->engine->info->vocabulary, g->tokens[t]);
+        const cllm__real *row = cllm__tables_row(g->tables, g->engine->info->vocabulary, g->tokens[t]);
         if (row != NULL) memcpy(g->engine->x + t * width, row, width * sizeof *row);
         else cllm__backbone_embed(g->engine->backbone, g->tokens[t], g->engine->x + t * width);
     }

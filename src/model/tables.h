@@ -30,6 +30,13 @@ bool cllm__tables_same_shape(const cllm__tables *a, const cllm__tables *b);
 /* XXH3 over both tables' bytes. */
 uint64_t cllm__tables_hash(const cllm__tables *tables);
 
+/* The row of a user or item token, whose ids begin behind the words'; NULL for a word. */
+static inline cllm__real *cllm__tables_row(const cllm__tables *tables, size_t vocabulary, int32_t token) {
+    if ((size_t)token < vocabulary) return NULL;
+    size_t row = (size_t)token - vocabulary;
+    return row < tables->n_users ? tables->users + row * tables->width : tables->items + (row - tables->n_users) * tables->width;
+}
+
 /* N(0, deviation²); a row depends on (seed, set, row) alone, so a larger data set keeps its first rows. The paper: 0.02. */
 void cllm__tables_init_normal(cllm__tables *tables, double deviation, uint64_t seed, cllm__table_set set);
 

@@ -36,6 +36,20 @@ static void check(bool llama, cllm__dtype dtype, int threads) {
     assert_non_null(strstr(test_error.message, "room for 33"));
     MUST(cllm__decoder_extend(decoder, x + at * C, 1, h, &test_error));
     assert_memory_equal(h, wanted + (TOKENS - 1) * C, C * sizeof *h);
+    /* Back to 9 tokens; two sequences that part there go their own ways. */
+    cllm__decoder *other;
+    MUST(cllm__decoder_create(&other, backbone, TOKENS, pool, &test_error));
+    cllm__decoder_rewind(decoder, 9);
+    cllm__decoder_copy(other, decoder);
+    assert_int_equal(cllm__decoder_length(other), 9);
+    MUST(cllm__decoder_extend(decoder, x, 2, h, &test_error));
+    assert_true(memcmp(h, wanted + 10 * C, C * sizeof *h) != 0);
+    MUST(cllm__decoder_extend(other, x + 9 * C, TOKENS - 9, h, &test_error));
+    assert_memory_equal(h, wanted + (TOKENS - 1) * C, C * sizeof *h);
+    cllm__decoder_rewind(decoder, 9);
+    MUST(cllm__decoder_extend(decoder, x + 9 * C, 4, h, &test_error));
+    assert_memory_equal(h, wanted + 12 * C, C * sizeof *h);
+    cllm__decoder_free(other);
     cllm__decoder_free(decoder);
     assert_int_equal(cllm__decoder_create(&decoder, backbone, TOKENS + 1, pool, &test_error), CLLM_ERR_USAGE);
     cllm__pass_free(pass);
