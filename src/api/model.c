@@ -131,6 +131,19 @@ cllm_status cllm__model_engine(cllm__engine **engine, const cllm_model *model, c
     return CLLM_OK;
 }
 
+cllm_status cllm__model_training_backbone(cllm__backbone **backbone, const cllm_model *model, cllm__pool *pool, cllm_error *err) {
+    cllm__run run = {0};
+    cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .dtype = cllm__dtype_name(model->run.dtype),
+                                 .backbone_dtype = cllm__dtype_name(model->run.backbone_dtype), .training = true, .pool = pool};
+    cllm_status status = cllm__run_open(&run, model->run.folder, &options, err);
+    if (status == CLLM_OK) {
+        *backbone = run.backbone;
+        run.backbone = NULL;
+    }
+    cllm__run_free(&run);
+    return status;
+}
+
 /* ---- Sessions ---- */
 
 static cllm_status open_session(cllm_session *s, const cllm_model *model, int threads, cllm_error *err) {

@@ -43,5 +43,7 @@ CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *r
 
 /* An engine that reads prompts as the run was trained to. Borrows model and pool. */
 CLLM_CHECK cllm_status cllm__model_engine(cllm__engine **engine, const struct cllm_model *model, cllm__pool *pool, cllm_error *err);
+/* The model's backbone once more, with what the backward pass needs; the caller closes it. */
+CLLM_CHECK cllm_status cllm__model_training_backbone(cllm__backbone **backbone, const struct cllm_model *model, cllm__pool *pool, cllm_error *err);
 
 #endif

@@ -28,7 +28,7 @@ static cllm_status score(void *context, const int32_t *users, size_t count, floa
         size_t user = (size_t)users[i], n = cllm__row_count(s->history, user);
         CLLM_TRY(CLLM_GROW(s->order, s->order_capacity, n + 1, err));
         cllm__prompt_order(s->order, cllm__row(s->history, user), n, s->seed, users[i]);
-        CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, users[i], s->order, n, err));
+        CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, s->visitors ? -1 : users[i], s->order, n, err));
     }
     CLLM_TRY(cllm__engine_score(s->engine, s->tables, &s->batch, scores, err));
     size_t n_items = s->tables->n_items, first_item = (size_t)s->rules.space.vocab_rows + s->tables->n_users;

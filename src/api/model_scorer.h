@@ -15,6 +15,7 @@ typedef struct cllm__model_scorer {
     const cllm__prompts *prompts;
     const cllm__interactions *history; /* what stands in the prompt */
     const uint8_t *hidden_items;       /* [n_items] nonzero: never recommended (−inf); may be NULL */
+    bool visitors;                     /* no prompt has a user token */
     const cllm__item_weights *linear;        /* whose scores are added, with linear_weight; NULL: none */
     double linear_weight;
     cllm__pool *pool;                  /* for that; may be NULL */

@@ -103,21 +103,10 @@ static void fitting_free(fitting *f) {
     cllm__tokens_free(&f->tokens);
 }
 
-/* The backbone once more, with what the backward pass needs. Kept for the next text. */
+/* Kept for the next text. */
 static cllm_status open_training(cllm_session *s, cllm_error *err) {
     if (s->training_engine != NULL) return CLLM_OK;
-    if (s->training_backbone == NULL) {
-        cllm__run run = {0};
-        cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .dtype = cllm__dtype_name(s->model->run.dtype),
-                                     .backbone_dtype = cllm__dtype_name(s->model->run.backbone_dtype), .training = true, .pool = s->pool};
-        cllm_status status = cllm__run_open(&run, s->model->run.folder, &options, err);
-        if (status == CLLM_OK) {
-            s->training_backbone = run.backbone;
-            run.backbone = NULL;
-        }
-        cllm__run_free(&run);
-        CLLM_TRY(status);
-    }
+    if (s->training_backbone == NULL) CLLM_TRY(cllm__model_training_backbone(&s->training_backbone, s->model, s->pool, err));
     return cllm__engine_create(&s->training_engine, s->training_backbone, s->model->run.dtype, s->pool, err);
 }
 
