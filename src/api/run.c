@@ -8,6 +8,8 @@
 #include "base/host.h"
 #include "base/io.h"
 
+enum { LOG_LIMIT = 256 << 20 };
+
 static struct json_object *member(struct json_object *object, const char *name, json_type type) {
     struct json_object *value = cllm__json_at(object, name);
     return json_object_is_type(value, type) ? value : NULL;
@@ -63,6 +65,15 @@ cllm_status cllm__run_write_manifest(const char *folder, struct json_object *man
 
 /* ---- Opening ---- */
 
+cllm_status cllm__run_shape_prompts(cllm__run *run, cllm_error *err) {
+    const cllm__train_config *config = &run->config;
+    const cllm__prompt_shape shape = {
+        .hard_words = config->hard_words, .without_user = config->user_token == CLLM__USER_TOKEN_OFF,
+        .join = config->main_text == CLLM__MAIN_JOINT_AND ? " and" : NULL, .seed = config->seed,
+    };
+    return cllm__prompts_shape(&run->prompts, run->tokenizer, shape, err);
+}
+
 /* Compares a hash in the manifest with what was opened. */
 static cllm_status check_hash(struct json_object *part, uint64_t hash, const char *what, const char *path, cllm_error *err) {
     char text[17];
@@ -99,6 +110,7 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     }
     CLLM_TRY_CLEAN(cllm__tokenizer_open(&run->tokenizer, tokenizer, err));
     CLLM_TRY_CLEAN(cllm__prompts_compile(&run->prompts, run->tokenizer, member(run->manifest, "prompts", json_type_object), err));
+    CLLM_TRY_CLEAN(cllm__run_shape_prompts(run, err));
     struct json_object *bos = member(run->manifest, "bos_token", json_type_int);
     int64_t bos_token = bos == NULL ? -1 : json_object_get_int64(bos); /* runs from before there was one have none */
     if (bos_token < -1 || bos_token >= (int64_t)cllm__tokenizer_size(run->tokenizer)) {
@@ -166,4 +178,33 @@ void cllm__run_free(cllm__run *run) {
     json_object_put(run->manifest);
     cllm__free(run->folder);
     *run = (cllm__run){0};
+}
+
+/* ---- The log ---- */
+
+cllm_status cllm__run_epochs(const char *folder, struct json_object **out, cllm_error *err) {
+    char *path = cllm__path_join(folder, "log.jsonl"), *text = NULL;
+    size_t size = 0, number = 1;
+    struct json_object *epochs = json_object_new_array();
+    cllm_status status = path == NULL || epochs == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+    if (status == CLLM_OK && cllm__path_exists(path)) status = cllm__read_file(path, LOG_LIMIT, &text, &size, err);
+    for (char *line = text; status == CLLM_OK && line != NULL && *line != '\0'; number++) {
+        char *next = strchr(line, '\n');
+        if (next != NULL) *next = '\0';
+        struct json_object *object = json_tokener_parse(line);
+        if (!json_object_is_type(object, json_type_object)) {
+            status = cllm__fail(err, CLLM_ERR_DATA, "%s: line %zu is no JSON object: remove it, or train the run once more", path, number);
+            json_object_put(object);
+        } else if (strcmp(cllm__json_shown(object, "event"), "epoch") == 0) {
+            json_object_array_add(epochs, object);
+        } else {
+            json_object_put(object);
+        }
+        line = next == NULL ? NULL : next + 1;
+    }
+    cllm__free(text);
+    cllm__free(path);
+    if (status == CLLM_OK) *out = epochs;
+    else json_object_put(epochs);
+    return status;
 }

@@ -51,8 +51,12 @@ typedef struct cllm__run_options {
 CLLM_CHECK cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_options *options, cllm_error *err);
 void cllm__run_free(cllm__run *run);
 
+/* The variants of templates that the configuration asks for; between cllm__prompts_compile and _begin. */
+CLLM_CHECK cllm_status cllm__run_shape_prompts(cllm__run *run, cllm_error *err);
 /* Writes run.json atomically. */
 CLLM_CHECK cllm_status cllm__run_write_manifest(const char *folder, struct json_object *manifest, cllm_error *err);
+/* The lines of log.jsonl that tell of an epoch, as an array; empty if there is no log. The caller puts it. */
+CLLM_CHECK cllm_status cllm__run_epochs(const char *folder, struct json_object **epochs, cllm_error *err);
 /* "f32" or "bf16"; NULL is f32. */
 CLLM_CHECK cllm_status cllm__dtype_parse(const char *name, cllm__dtype *dtype, cllm_error *err);
 /* The same or "q8_0"; NULL is `otherwise`. */

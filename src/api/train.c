@@ -19,6 +19,7 @@
 #include "eval/item_weights.h"
 #include "eval/tfidf.h"
 #include "kernels/gemm.h"
+#include "model/spelling.h"
 #include "train/checkpoint.h"
 #include "train/run_log.h"
 
@@ -36,6 +37,7 @@ typedef struct training {
     cllm__merged rows; /* what it learns from */
     cllm__corpus corpus;
     cllm__tfidf words; /* the items' texts, for composed tokens */
+    cllm__spelling spelling; /* or their numbers */
     cllm__features features;
     cllm__trainer trainer;
     cllm__run_log log;
@@ -51,6 +53,7 @@ static void training_free(training *t) {
     cllm__run_log_close(&t->log);
     cllm__corpus_free(&t->corpus);
     cllm__tfidf_free(&t->words);
+    cllm__spelling_free(&t->spelling);
     cllm__merged_free(&t->rows);
     cllm__run_free(&t->run);
     cllm__pool_free(t->pool);
@@ -140,11 +143,20 @@ static cllm_status save_checkpoint(void *context, cllm_error *err) {
 
 /* ---- Setting up ---- */
 
-/* What item tokens are composed of: the words of their texts, but for those of a single item, which tell it from no other. */
+/* What item tokens are composed of: the words of their texts, but for those of a single item, which tell it from no other; or the
+ * pieces of their numbers. */
 static cllm_status read_features(training *t, cllm_error *err) {
     if (t->run.config.item_tokens == CLLM__ITEM_TOKENS_ID || t->features.start != NULL) return CLLM_OK;
+    size_t n_items = cllm__dataset_items(t->run.dataset);
+    if (t->run.config.item_tokens == CLLM__ITEM_TOKENS_SPELLED) {
+        CLLM_TRY(cllm__spelling_create(&t->spelling, t->run.tokenizer, n_items, err));
+        t->features = t->spelling.features;
+        cllm__log(host_of(t), CLLM_LOG_INFO, "item tokens: %zu numbers spelled in %zu pieces, %.1f each", n_items, t->features.n_features,
+                  t->spelling.mean_pieces);
+        return CLLM_OK;
+    }
     const cllm__item_texts texts = cllm__item_texts_of(t->run.dataset);
-    CLLM_TRY(cllm__tfidf_create(&t->words, cllm__dataset_items(t->run.dataset), &texts, host_of(t), err));
+    CLLM_TRY(cllm__tfidf_create(&t->words, n_items, &texts, host_of(t), err));
     CLLM_TRY(cllm__tfidf_thin(&t->words, 2, err));
     cllm__log(host_of(t), CLLM_LOG_INFO, "item tokens: %zu words in %zu items' texts", t->words.n_words, t->words.n_items);
     t->features = cllm__tfidf_features(&t->words);
@@ -304,6 +316,7 @@ static cllm_status open_language_model(training *t, const char *folder, cllm_err
     CLLM_TRY_CLEAN(parse_prompts(t->options->prompts, &overrides, err));
     status = cllm__prompts_compile(&t->run.prompts, t->run.tokenizer, overrides, err);
     json_object_put(overrides);
+    if (status == CLLM_OK) status = cllm__run_shape_prompts(&t->run, err);
     if (status == CLLM_OK) status = cllm__tokenizer_choose_bos(t->run.tokenizer, t->run.bos, &t->run.bos_token, err);
     if (status == CLLM_OK) status = cllm__prompts_begin(&t->run.prompts, t->run.bos_token, err);
     if (status != CLLM_OK) goto cleanup;
@@ -378,10 +391,10 @@ static cllm_status load_checkpoint(training *t, cllm_error *err) {
 
 /* ---- Running ---- */
 
-/* A composed token is there for every item that has words. */
+/* A composed token is there for every item that has words; a number says nothing of its item. */
 static void state_composed_items(const training *t, uint8_t *state) {
     for (size_t i = 0; i < t->features.n_items; i++) {
-        bool words = t->features.start[i + 1] > t->features.start[i];
+        bool words = t->spelling.start == NULL && t->features.start[i + 1] > t->features.start[i];
         state[i] = !t->trainer.cold[i] ? CLLM__ITEM_TRAINED : words ? CLLM__ITEM_FROM_TEXT : CLLM__ITEM_UNKNOWN;
     }
 }

@@ -21,7 +21,7 @@ static const method_flag METHOD[] = {
     {"reorder", "0|1", "new item order in every epoch (1)"},
     {"dropout", "P", "in the frozen backbone (0)"},
     {"init", "normal|text-mean", "tokens begin at random, or at the mean of their texts' word embeddings (normal)"},
-    {"item-tokens", "id|text|id+text", "a token of its own, or composed of the words of the item's text, or both (id; accurate: id+text)"},
+    {"item-tokens", "id|text|id+text|spelled", "a token of its own; composed of the words of the item's text; both; or of its number's pieces (id; accurate: id+text)"},
     {"readout", "transformer|bag", "what reads a history for a recommendation; bag: the plain sum of its tokens (accurate)"},
     {"linear", "none|ease|ease-text", "a linear model whose scores are added to the tokens' (none; accurate: ease-text)"},
     {"linear-weight", "X", "of its scores (0.25)"},
@@ -34,6 +34,9 @@ static const method_flag METHOD[] = {
     {"patience", "N", "rec epochs without improvement before stopping (10)"},
     {"monitor", "METRICS", "what decides, e.g. ndcg@100 or recall@20+ndcg@10"},
     {"seed", "N", "of everything random (1)"},
+    {"user-token", "on|off|shuffled", "control experiment: users have no token in prompts, or in training another's in every epoch (on)"},
+    {"hard-words", "template|none|random", "control experiment: the words of the templates collab and rec (template)"},
+    {"main-text", "items|joint|joint-and", "control experiment: histories predicted with one softmax over items and words, joined by \" and\" (items)"},
     {"shuffle-texts", "0|1", "control experiment: texts are dealt to other users and items"},
     {"checkpoint-seconds", "N", "time between checkpoints (120)"},
 };

@@ -6,7 +6,8 @@
 
 void cllm__batch_clear(cllm__batch *batch, cllm__stage stage) {
     batch->stage = stage;
-    batch->sequences = batch->n_out = batch->n_reg_users = batch->n_reg_items = batch->dropped_items = 0;
+    batch->sequences = batch->n_out = batch->n_reg_users = batch->n_reg_items = batch->dropped_items = batch->n_joining = 0;
+    batch->joint = false;
     batch->scratch.count = 0;
 }
 
@@ -104,18 +105,22 @@ static cllm_status too_long(const cllm__batch_rules *rules, size_t n, cllm_error
     return cllm__fail(err, CLLM_ERR_DATA, "a sequence of %zu tokens does not fit in the backbone's context of %zu", n, rules->context);
 }
 
+static bool may_stand_in_main(token_kind kind, bool collab, bool joint) {
+    return kind == ITEM ? collab : kind == WORD && (joint || !collab);
+}
+
 cllm_status cllm__batch_add_tokens(cllm__batch *batch, const cllm__batch_rules *rules, const int32_t *prompt, size_t n_prompt,
                                    const int32_t *main, size_t n_main, cllm_error *err) {
     CLLM_ASSERT(batch->stage == CLLM__STAGE_COLLAB || batch->stage == CLLM__STAGE_CONTENT);
-    bool collab = batch->stage == CLLM__STAGE_COLLAB, map = rules->reg == CLLM__REG_MAP;
+    bool collab = batch->stage == CLLM__STAGE_COLLAB, map = rules->reg == CLLM__REG_MAP, joint = collab && rules->joint;
     CLLM_TRY(check_prompt(rules, prompt, n_prompt, err));
     if (n_main == 0) return cllm__fail(err, CLLM_ERR_DATA, "a sequence has no main tokens");
     if (n_prompt > rules->context || n_main > rules->context - n_prompt) return too_long(rules, n_prompt + n_main, err);
     int32_t number = 0;
     for (size_t i = 0; i < n_main; i++)
-        if (kind_of(&rules->space, main[i], &number) != (collab ? ITEM : WORD))
+        if (!may_stand_in_main(kind_of(&rules->space, main[i], &number), collab, joint))
             return cllm__fail(err, CLLM_ERR_DATA, "token %d at place %zu of a main text is not %s", (int)main[i], i,
-                              collab ? "an item" : "a word of the vocabulary");
+                              joint ? "an item or a word" : collab ? "an item" : "a word of the vocabulary");
     size_t predictions = n_main - (rules->predict_first ? 0 : 1);
     size_t rows = predictions == 0 ? 0 : n_prompt + n_main - 1;
     CLLM_TRY(reserve(batch, rows, predictions, 0, n_prompt + n_main, err));
@@ -130,9 +135,11 @@ cllm_status cllm__batch_add_tokens(cllm__batch *batch, const cllm__batch_rules *
     }
     for (size_t k = n_main - predictions; k < n_main; k++) {
         batch->out_rows[batch->n_out] = first + n_prompt + k - 1;
-        if (collab) kind_of(&rules->space, main[k], &number);
-        batch->targets[batch->n_out++] = collab ? number : main[k];
+        bool item = kind_of(&rules->space, main[k], &number) == ITEM;
+        batch->targets[batch->n_out++] = item ? number : joint ? rules->space.n_items + main[k] : main[k];
+        batch->n_joining += joint && !item;
     }
+    batch->joint = joint;
     for (size_t i = 0; i < n_prompt; i++)
         count_token(batch, &rules->space, prompt[i], map, map && !collab, users_from, items_from);
     for (size_t i = 0; collab && i < n_main; i++) count_token(batch, &rules->space, main[i], map, false, users_from, items_from);
@@ -186,9 +193,12 @@ cllm_status cllm__batch_add_collab(cllm__batch *batch, const cllm__batch_rules *
     CLLM_TRY(cllm__prompt_render(&prompts->collab, &rules->space, &(cllm__prompt_fill){.user = user, .item = -1}, ids, NULL, err));
     size_t n_prompt = ids->count, dropped = 0;
     if (n_prompt >= rules->context) return too_long(rules, n_prompt + n, err);
-    if (n > rules->context - n_prompt) dropped = n - (rules->context - n_prompt);
-    CLLM_TRY(cllm__tokens_add(ids, items + dropped, n - dropped, err));
-    for (size_t i = n_prompt; i < ids->count; i++) ids->ids[i] += rules->space.vocab_rows + rules->space.n_users;
+    size_t fit = cllm__prompt_list_fit(&prompts->collab, rules->context - n_prompt);
+    if (n > fit) dropped = n - fit;
+    size_t n_main = cllm__prompt_list_length(&prompts->collab, n - dropped);
+    CLLM_TRY(CLLM_GROW(ids->ids, ids->capacity, n_prompt + n_main, err));
+    cllm__prompt_list(&prompts->collab, rules->space.vocab_rows + rules->space.n_users, items + dropped, n - dropped, ids->ids + n_prompt);
+    ids->count += n_main;
     CLLM_TRY(cllm__batch_add_tokens(batch, rules, ids->ids, n_prompt, ids->ids + n_prompt, ids->count - n_prompt, err));
     batch->dropped_items += dropped;
     return CLLM_OK;

@@ -41,6 +41,7 @@ typedef struct cllm__batch_rules {
     cllm__id_space space;
     cllm__reg reg;
     bool predict_first;
+    bool joint;     /* collab: one softmax over items and words, and words may stand among the items */
     size_t context; /* longest sequence */
 } cllm__batch_rules;
 
@@ -52,13 +53,15 @@ typedef struct cllm__batch {
     size_t n_out;          /* rows whose hidden state is read */
     size_t *out_rows;      /* [n_out] ascending */
     size_t *out_start;     /* [sequences + 1]: sequence s reads out_rows[out_start[s] … out_start[s + 1]) */
-    int32_t *targets;      /* [n_out] content: word id; collab: item number (0-based); rec and prompt: unused */
+    int32_t *targets;      /* [n_out] content: word id; collab: item number (0-based), or n_items + word id; rec and prompt: unused */
+    size_t n_joining;      /* of the targets: words among the items */
     size_t *target_start;  /* [sequences + 1] rec: target items of sequence s */
     int32_t *target_items; /* item numbers */
     int32_t *reg_users;    /* user numbers that the regulariser counts, with repeats, in the order of the sequences */
     int32_t *reg_items;    /* item numbers, the same */
     size_t n_reg_users, n_reg_items;
     size_t dropped_items; /* history items that did not fit in the context */
+    bool joint;           /* the collab sequences' softmax is over items and words */
     /* private from here */
     cllm__tokens scratch;
     struct cllm__batch_room {
@@ -75,7 +78,8 @@ size_t cllm__batch_rows(const cllm__batch *batch);
 /* Each of these appends one sequence; on failure the batch keeps what it had. Users and items are 0-based numbers. Fails with
  * CLLM_ERR_DATA for a number out of range, for a prompt that does not fit in the context, and where said. */
 
-/* Collab stage: main = `items` in the order given (see cllm__collab_order), at least one. */
+/* Collab stage: main = `items` in the order given (see cllm__collab_order), at least one, joined as the
+ * template says. */
 CLLM_CHECK cllm_status cllm__batch_add_collab(cllm__batch *batch, const cllm__batch_rules *rules, const cllm__prompts *prompts,
                                               int32_t user, const int32_t *items, size_t n, cllm_error *err);
 /* Content stage. */
@@ -90,8 +94,8 @@ CLLM_CHECK cllm_status cllm__batch_add_rec(cllm__batch *batch, const cllm__batch
 CLLM_CHECK cllm_status cllm__batch_add_prompt(cllm__batch *batch, const cllm__batch_rules *rules, const cllm__prompts *prompts,
                                               int32_t user, const int32_t *items, size_t n, cllm_error *err);
 
-/* The same from ready token ids, on which the four above stand. `main` holds token ids too: items in collab, words in
- * content. Prompt and main must fit in the context as they are. */
+/* The same from ready token ids, on which the four above stand. `main` holds token ids too: items in collab (with rules->joint,
+ * words too), words in content. Prompt and main must fit in the context as they are. */
 CLLM_CHECK cllm_status cllm__batch_add_tokens(cllm__batch *batch, const cllm__batch_rules *rules, const int32_t *prompt,
                                               size_t n_prompt, const int32_t *main, size_t n_main, cllm_error *err);
 /* Rec (targets are item numbers) and prompt (n_targets = 0). */

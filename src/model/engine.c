@@ -236,8 +236,8 @@ static cllm_status head(cllm__engine *engine, const cllm__batch *batch, const cl
     cllm__head_targets targets = {.targets = batch->targets + g->first_out};
     if (batch->stage == CLLM__STAGE_REC)
         targets = (cllm__head_targets){.start = batch->target_start + g->first, .targets = batch->target_items};
-    return cllm__item_head(&engine->heads, engine->h, g->n_out, width, own->items, own->n_items, objective->cold_items, targets, weight,
-                           nll, dh, gradient != NULL ? gradient->items : NULL, add, err);
+    return cllm__item_head(&engine->heads, engine->h, g->n_out, width, own->items, own->n_items, objective->cold_items,
+                           batch->joint ? engine->backbone : NULL, targets, weight, nll, dh, gradient != NULL ? gradient->items : NULL, add, err);
 }
 
 /* The same step without the backbone, for all sequences at once. */
@@ -296,7 +296,7 @@ cllm_status cllm__engine_step(cllm__engine *engine, const cllm__batch *batch, co
 
     cllm__loss result = {.predictions = batch->n_out,
                          .targets = batch->stage == CLLM__STAGE_REC && batch->sequences > 0 ? batch->target_start[batch->sequences]
-                                                                                             : batch->n_out,
+                                                                                             : batch->n_out - batch->n_joining,
                          .regulariser = c.weight * c.distance,
                          .prior = c.prior * c.square};
     for (size_t i = 0; i < batch->n_out; i++) result.nll_sum += engine->nll[i];
@@ -363,7 +363,7 @@ cllm_status cllm__engine_hidden(cllm__engine *engine, const cllm__tables *tables
 
 double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, size_t n_items, bool gradient) {
     const cllm__backbone_info *info = engine->info;
-    bool words = batch->stage == CLLM__STAGE_CONTENT;
+    bool items = batch->stage != CLLM__STAGE_CONTENT;
     double rows = (double)cllm__batch_rows(batch), out = (double)batch->n_out, pairs = 0;
     if (batch->sequences == 0 || rows == 0) return 0;
     if (reads_bag(engine, batch)) return 2 * out * (double)engine->bag_width * (double)n_items * (gradient ? 3 : 1);
@@ -373,7 +373,7 @@ double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, 
     }
     double body = cllm__backbone_flops(info, (cllm__ragged){batch->sequences, batch->start}, batch->n_out);
     double attention = 4 * ((double)info->layers - 1 + out / rows) * (double)(info->heads * info->head_width) * pairs;
-    double head_once = 2 * out * (double)info->width * (double)(words ? info->words : n_items);
+    double head_once = 2 * out * (double)info->width * (double)((items ? n_items : 0) + (items && !batch->joint ? 0 : info->words));
     /* Backward to the inputs: the weights once more and attention twice more; the tied item head has its own gradient. */
-    return gradient ? 2 * body + attention + head_once * (words ? 2 : 3) : body + head_once;
+    return gradient ? 2 * body + attention + head_once * (items ? 3 : 2) : body + head_once;
 }

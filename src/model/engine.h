@@ -48,7 +48,7 @@ typedef struct cllm__loss {
     double likelihood;  /* as optimised: Σ −log p (map), or its mean over predictions (code; 0 for none) */
     double nll_sum;     /* Σ −log p, natural logarithm */
     size_t predictions; /* predicted tokens; in rec, users */
-    size_t targets;     /* predicted tokens; in rec, target items */
+    size_t targets;     /* predicted tokens, without the words that join items; in rec, target items */
     double regulariser; /* coupling, weight included */
     double prior;       /* weight included */
     double total;       /* likelihood + regulariser + prior: what the gradient is of */

@@ -20,7 +20,8 @@ size_t cllm__heads_block(size_t classes) {
 typedef struct block {
     cllm__real *logits; /* [rows × classes] */
     size_t classes;
-    const uint8_t *cold;
+    const uint8_t *cold; /* [n_items], of the first classes */
+    size_t n_items;
     cllm__head_targets targets; /* start: of the block's first row on */
     double weight;
     double *nll;    /* [rows] */
@@ -39,7 +40,7 @@ static void row_task(void *context, size_t r, int worker) {
     const block *b = context;
     cllm__real *logits = b->logits + r * b->classes;
     if (b->cold != NULL)
-        for (size_t j = 0; j < b->classes; j++)
+        for (size_t j = 0; j < b->n_items; j++)
             if (b->cold[j]) logits[j] = -(cllm__real)INFINITY;
     double lse = row_lse(logits, b->classes);
     if (b->scores != NULL) {
@@ -56,7 +57,7 @@ static void row_task(void *context, size_t r, int worker) {
     /* Σ_t (softmax − onehot_t): the softmax as often as there are targets, less one at each. */
     cllm__softmax_gradient(logits, b->classes, lse, (cllm__real)(b->weight * (double)n));
     if (b->cold != NULL)
-        for (size_t j = 0; j < b->classes; j++)
+        for (size_t j = 0; j < b->n_items; j++)
             if (b->cold[j]) logits[j] = 0;
     for (size_t i = 0; i < n; i++) logits[targets[i]] -= (cllm__real)b->weight;
 }
@@ -74,28 +75,45 @@ static cllm__head_targets targets_from(cllm__head_targets targets, size_t row) {
     return targets;
 }
 
+/* The vocabulary head, with its transpose if gradients are wanted. */
+static cllm_status check_vocabulary(const cllm__backbone *backbone, bool gradient, cllm_error *err) {
+    if (cllm__backbone_head(backbone) == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was opened without its vocabulary head");
+    if (gradient && cllm__backbone_head_transposed(backbone) == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was not opened for training");
+    return CLLM_OK;
+}
+
 cllm_status cllm__item_head(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__real *items,
-                            size_t n_items, const uint8_t *cold, cllm__head_targets targets, double weight, double *nll,
-                            cllm__real *dh, cllm__real *ditems, bool add, cllm_error *err) {
+                            size_t n_items, const uint8_t *cold, const cllm__backbone *joint, cllm__head_targets targets,
+                            double weight, double *nll, cllm__real *dh, cllm__real *ditems, bool add, cllm_error *err) {
     size_t n_targets = targets.start != NULL ? targets.start[rows] : rows;
     for (size_t i = targets.start != NULL ? targets.start[0] : 0; cold != NULL && i < n_targets; i++)
-        if (cold[targets.targets[i]])
+        if ((size_t)targets.targets[i] < n_items && cold[targets.targets[i]])
             return cllm__fail(err, CLLM_ERR_DATA, "item %d is a target, but it is kept out of the softmax as a cold item",
                               (int)targets.targets[i]);
-    CLLM_TRY(make_room(heads, n_items, err));
-    size_t step = cllm__heads_block(n_items);
+    const cllm__weight *words = NULL, *words_transposed = NULL;
+    if (joint != NULL) {
+        CLLM_TRY(check_vocabulary(joint, dh != NULL, err));
+        words = cllm__backbone_head(joint);
+        words_transposed = cllm__backbone_head_transposed(joint);
+    }
+    size_t classes = n_items + (words != NULL ? cllm__weight_columns(words) : 0), step = cllm__heads_block(classes);
+    CLLM_TRY(make_room(heads, classes, err));
     for (size_t r = 0; r < rows; r += step) {
         size_t n = rows - r < step ? rows - r : step;
-        CLLM_TRY(cllm__gemm(heads->pool, false, true, n, n_items, width, h + r * width, width, items, width, 0, heads->logits,
-                            n_items, heads->dtype, err));
-        block b = {.logits = heads->logits, .classes = n_items, .cold = cold, .targets = targets_from(targets, r),
+        const cllm__real *from = h + r * width;
+        cllm__real *logits = heads->logits, *word_logits = logits + n_items;
+        CLLM_TRY(cllm__gemm(heads->pool, false, true, n, n_items, width, from, width, items, width, 0, logits, classes, heads->dtype, err));
+        if (words != NULL) CLLM_TRY(cllm__gemm_frozen(heads->pool, word_logits, classes, from, width, n, words, NULL, CLLM__GEMM_PLAIN, err));
+        block b = {.logits = logits, .classes = classes, .cold = cold, .n_items = n_items, .targets = targets_from(targets, r),
                    .weight = weight, .nll = nll + r, .gradient = dh != NULL};
         cllm__pool_run(heads->pool, n, row_task, &b);
         if (dh == NULL) continue;
-        CLLM_TRY(cllm__gemm(heads->pool, false, false, n, width, n_items, heads->logits, n_items, items, width, 0,
-                            dh + r * width, width, heads->dtype, err));
-        CLLM_TRY(cllm__gemm(heads->pool, true, false, n_items, width, n, heads->logits, n_items, h + r * width, width,
-                            add || r > 0 ? 1 : 0, ditems, width, heads->dtype, err));
+        cllm__real *to = dh + r * width;
+        CLLM_TRY(cllm__gemm(heads->pool, false, false, n, width, n_items, logits, classes, items, width, 0, to, width, heads->dtype, err));
+        if (words != NULL)
+            CLLM_TRY(cllm__gemm_frozen(heads->pool, to, width, word_logits, classes, n, words_transposed, NULL, CLLM__GEMM_ADD, err));
+        CLLM_TRY(cllm__gemm(heads->pool, true, false, n_items, width, n, logits, classes, from, width, add || r > 0 ? 1 : 0, ditems,
+                            width, heads->dtype, err));
     }
     return CLLM_OK;
 }
@@ -121,8 +139,7 @@ cllm_status cllm__item_scores(cllm__heads *heads, const cllm__real *h, size_t ro
 cllm_status cllm__word_head(cllm__heads *heads, const cllm__real *h, size_t rows, size_t width, const cllm__backbone *backbone,
                             const int32_t *targets, double weight, double *nll, cllm__real *dh, cllm_error *err) {
     const cllm__weight *head = cllm__backbone_head(backbone), *transposed = cllm__backbone_head_transposed(backbone);
-    if (head == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was opened without its vocabulary head");
-    if (dh != NULL && transposed == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was not opened for training");
+    CLLM_TRY(check_vocabulary(backbone, dh != NULL, err));
     size_t classes = cllm__weight_columns(head), step = cllm__heads_block(classes);
     CLLM_TRY(make_room(heads, classes, err));
     for (size_t r = 0; r < rows; r += step) {

@@ -105,6 +105,7 @@ cleanup:
 void cllm__prompt_free(cllm__prompt *prompt) {
     cllm__free(prompt->text);
     cllm__free(prompt->pattern);
+    cllm__tokens_free(&prompt->join);
     *prompt = (cllm__prompt){0};
 }
 
@@ -123,8 +124,25 @@ static cllm_status fit_items(const cllm__prompt *prompt, const cllm__prompt_fill
                           "the prompt '%.100s' needs %zu tokens without any list, but there is room for %zu", prompt->text,
                           fixed, fill->max_tokens);
     }
-    if (*kept > fill->max_tokens - fixed) *kept = fill->max_tokens - fixed;
+    size_t fit = cllm__prompt_list_fit(prompt, fill->max_tokens - fixed);
+    if (*kept > fit) *kept = fit;
     return CLLM_OK;
+}
+
+size_t cllm__prompt_list_fit(const cllm__prompt *prompt, size_t room) {
+    return (room + prompt->join.count) / (1 + prompt->join.count);
+}
+
+size_t cllm__prompt_list_length(const cllm__prompt *prompt, size_t n) {
+    return n == 0 ? 0 : n + (n - 1) * prompt->join.count;
+}
+
+int32_t *cllm__prompt_list(const cllm__prompt *prompt, int32_t first_item, const int32_t *items, size_t n, int32_t *out) {
+    for (size_t k = 0; k < n; k++) {
+        for (size_t i = 0; k > 0 && i < prompt->join.count; i++) *out++ = prompt->join.ids[i];
+        *out++ = first_item + items[k];
+    }
+    return out;
 }
 
 cllm_status cllm__prompt_render(const cllm__prompt *prompt, const cllm__id_space *space, const cllm__prompt_fill *fill,
@@ -135,7 +153,7 @@ cllm_status cllm__prompt_render(const cllm__prompt *prompt, const cllm__id_space
     CLLM_TRY(fit_items(prompt, fill, &kept, err));
     const int32_t *items = kept == 0 ? NULL : fill->items + (fill->n_items - kept);
     for (size_t i = 0; i < kept; i++) CLLM_TRY(check_number("item", items[i], space->n_items, err));
-    CLLM_TRY(CLLM_GROW(append_to->ids, append_to->capacity, append_to->count + prompt->length + kept, err));
+    CLLM_TRY(CLLM_GROW(append_to->ids, append_to->capacity, append_to->count + prompt->length + cllm__prompt_list_length(prompt, kept), err));
     int32_t *out = append_to->ids + append_to->count, user = space->vocab_rows + fill->user,
             first_item = space->vocab_rows + space->n_users;
     for (size_t i = 0; i < prompt->length; i++) {
@@ -143,9 +161,7 @@ cllm_status cllm__prompt_render(const cllm__prompt *prompt, const cllm__id_space
         if (id >= 0) *out++ = id;
         else if (id == CLLM_SLOT_ITEM) *out++ = first_item + fill->item;
         else if (id == CLLM_SLOT_USER && fill->user >= 0) *out++ = user;
-        else if (id == CLLM_SLOT_ITEMS) {
-            for (size_t k = 0; k < kept; k++) *out++ = first_item + items[k];
-        }
+        else if (id == CLLM_SLOT_ITEMS) out = cllm__prompt_list(prompt, first_item, items, kept, out);
     }
     append_to->count = (size_t)(out - append_to->ids);
     if (dropped != NULL) *dropped = prompt->lists == 0 ? 0 : fill->n_items - kept;

@@ -35,6 +35,7 @@ typedef struct cllm__prompt {
     int32_t *pattern;               /* ids and slots */
     size_t length;                  /* of pattern, including slots */
     size_t users, items_one, lists; /* number of USER, ITEM and ITEMS slots; lists ≤ 1 */
+    cllm__tokens join;              /* stands between two items of a list; empty as compiled */
 } cllm__prompt;
 
 CLLM_CHECK cllm_status cllm__prompt_compile(cllm__prompt *prompt, const cllm__tokenizer *tokenizer, const char *text,
@@ -57,6 +58,12 @@ typedef struct cllm__prompt_fill {
 CLLM_CHECK cllm_status cllm__prompt_render(const cllm__prompt *prompt, const cllm__id_space *space,
                                            const cllm__prompt_fill *fill, cllm__tokens *append_to, size_t *dropped,
                                            cllm_error *err);
+
+/* A list of items as a prompt writes it, with what joins them: how many fit in `room` tokens, how many tokens n of them take, and
+ * their tokens, which begin at first_item; returns the end of what was written to `out`. */
+size_t cllm__prompt_list_fit(const cllm__prompt *prompt, size_t room);
+size_t cllm__prompt_list_length(const cllm__prompt *prompt, size_t n);
+int32_t *cllm__prompt_list(const cllm__prompt *prompt, int32_t first_item, const int32_t *items, size_t n, int32_t *out);
 
 /* A template with concrete numbers ("Hello, user_1!"): user_12 and item_3 become tokens where 0 ≤ number < count, in plain
  * decimal without leading zeros; anything else stays text (paper.md 1.4, the authors' algorithm). */
@@ -87,6 +94,18 @@ typedef struct cllm__prompts {
  * An unknown name, a value that is no string, a template without the slot it needs: CLLM_ERR_DATA, naming it. */
 CLLM_CHECK cllm_status cllm__prompts_compile(cllm__prompts *prompts, const cllm__tokenizer *tokenizer,
                                              struct json_object *overrides, cllm_error *err);
+/* Variants of the templates collab and rec, for experiments. */
+typedef enum cllm__hard_words { CLLM__HARD_WORDS_TEMPLATE, CLLM__HARD_WORDS_NONE, CLLM__HARD_WORDS_RANDOM } cllm__hard_words;
+typedef struct cllm__prompt_shape {
+    int hard_words;    /* cllm__hard_words; random: each word becomes another one, the same wherever it stands */
+    bool without_user; /* user slots are left out */
+    const char *join;  /* text between two items of a list, like " and"; NULL: nothing */
+    uint64_t seed;     /* of the random words */
+} cllm__prompt_shape;
+/* Reshapes compiled templates; once, before cllm__prompts_begin. CLLM_ERR_USAGE if nothing but the list would be left of one. On
+ * failure the templates are half done, and freed by the caller as ever. */
+CLLM_CHECK cllm_status cllm__prompts_shape(cllm__prompts *prompts, const cllm__tokenizer *tokenizer, cllm__prompt_shape shape,
+                                           cllm_error *err);
 /* Puts a token, such as "<s>", before every prompt; −1 puts none. Once. */
 CLLM_CHECK cllm_status cllm__prompts_begin(cllm__prompts *prompts, int32_t bos, cllm_error *err);
 void cllm__prompts_free(cllm__prompts *prompts);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/rng.h"
 #include "text/bpe.h"
 #include "text/prompt.h"
 
@@ -92,6 +93,35 @@ cllm_status cllm__prompts_compile(cllm__prompts *prompts, const cllm__tokenizer 
     }
     *prompts = made;
     return CLLM_OK;
+}
+
+/* The word that takes the place of another: the same for the same word. */
+static int32_t random_word(const cllm__tokenizer *tokenizer, int32_t word, uint64_t seed) {
+    cllm__rng rng = cllm__rng_make(seed, CLLM_RNG_PROMPT, 3, (uint64_t)word);
+    return (int32_t)cllm__rng_below(&rng, cllm__tokenizer_size(tokenizer));
+}
+
+static cllm_status shape_one(cllm__prompt *prompt, const cllm__tokenizer *tokenizer, const cllm__prompt_shape *shape, cllm_error *err) {
+    size_t kept = 0;
+    for (size_t i = 0; i < prompt->length; i++) {
+        int32_t id = prompt->pattern[i];
+        if (id == CLLM_SLOT_USER && shape->without_user) continue;
+        if (id >= 0 && shape->hard_words == CLLM__HARD_WORDS_NONE) continue;
+        if (id >= 0 && shape->hard_words == CLLM__HARD_WORDS_RANDOM) id = random_word(tokenizer, id, shape->seed);
+        prompt->pattern[kept++] = id;
+    }
+    if (kept <= prompt->lists) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "without words and without a user token nothing is left of the template '%.100s'", prompt->text);
+    }
+    prompt->length = kept;
+    if (shape->without_user) prompt->users = 0;
+    if (shape->join == NULL) return CLLM_OK;
+    return cllm__tokenizer_encode_inner(tokenizer, shape->join, strlen(shape->join), &prompt->join, err);
+}
+
+cllm_status cllm__prompts_shape(cllm__prompts *prompts, const cllm__tokenizer *tokenizer, cllm__prompt_shape shape, cllm_error *err) {
+    CLLM_TRY(shape_one(&prompts->collab, tokenizer, &shape, err));
+    return shape_one(&prompts->rec, tokenizer, &shape, err);
 }
 
 cllm_status cllm__prompts_begin(cllm__prompts *prompts, int32_t bos, cllm_error *err) {

@@ -60,7 +60,7 @@ typedef struct setting {
     kind kind;
     size_t offset;
     double low, high;         /* allowed values, inclusive */
-    const char *words[3];     /* CHOICE: the words for false and true; CHOICES: those for 0, 1 and 2 */
+    const char *words[4];     /* CHOICE: the words for false and true; CHOICES: those for 0, 1, …, three or four */
 } setting;
 
 #define AT(member) offsetof(cllm__train_config, member)
@@ -84,7 +84,7 @@ static const setting SETTINGS[] = {
     {"keep", CHOICE, AT(keep_best_loss), 0, 0, {"last", "best-loss"}},
     {"init", CHOICE, AT(init_text_mean), 0, 0, {"normal", "text-mean"}},
     {"init-deviation", NUMBER, AT(init_deviation), 0, 10, {0}},
-    {"item-tokens", CHOICES, AT(item_tokens), 0, 0, {"id", "text", "id+text"}},
+    {"item-tokens", CHOICES, AT(item_tokens), 0, 0, {"id", "text", "id+text", "spelled"}},
     {"id-weight", NUMBER, AT(id_weight), 0, 100, {0}},
     {"readout", CHOICE, AT(bag), 0, 0, {"transformer", "bag"}},
     {"bag-scale", NUMBER, AT(bag_scale), 1e-6, 1e6, {0}},
@@ -95,6 +95,9 @@ static const setting SETTINGS[] = {
     {"select", CHOICE, AT(select_last), 0, 0, {"best", "last"}},
     {"linear", CHOICES, AT(linear), 0, 0, {"none", "ease", "ease-text"}},
     {"linear-weight", NUMBER, AT(linear_weight), 0, 1000, {0}},
+    {"user-token", CHOICES, AT(user_token), 0, 0, {"on", "off", "shuffled"}},
+    {"hard-words", CHOICES, AT(hard_words), 0, 0, {"template", "none", "random"}},
+    {"main-text", CHOICES, AT(main_text), 0, 0, {"items", "joint", "joint-and"}},
     {"content", SWITCH, AT(content), 0, 0, {0}},
     {"mask-cold", SWITCH, AT(mask_cold), 0, 0, {0}},
     {"patience", INT, AT(patience), 0, 1000000, {0}},
@@ -185,12 +188,13 @@ cllm_status cllm__train_config_set(cllm__train_config *config, const char *text,
         *(bool *)at = strcmp(value, s->words[1]) == 0;
         return CLLM_OK;
     case CHOICES:
-        for (size_t i = 0; i < CLLM_LEN(s->words); i++) {
+        for (size_t i = 0; i < CLLM_LEN(s->words) && s->words[i] != NULL; i++) {
             if (strcmp(value, s->words[i]) != 0) continue;
             *(int *)at = (int)i;
             return CLLM_OK;
         }
-        return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give %s, %s or %s", s->name, value, s->words[0], s->words[1], s->words[2]);
+        if (s->words[3] == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give %s, %s or %s", s->name, value, s->words[0], s->words[1], s->words[2]);
+        return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give %s, %s, %s or %s", s->name, value, s->words[0], s->words[1], s->words[2], s->words[3]);
     case THREE_INTS:
         if (!numbers(value, '/', 3, false, s->low, s->high, v) || !whole(v, 3)) {
             return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give three whole numbers, warm-up/alternation/recommendation, like 10/100/150", s->name, value);

@@ -12,8 +12,13 @@
 
 enum { CLLM__MONITOR_TERMS = 8 };
 
-/* What an item token is made of (model/composer.h). */
-typedef enum cllm__item_tokens { CLLM__ITEM_TOKENS_ID, CLLM__ITEM_TOKENS_TEXT, CLLM__ITEM_TOKENS_ID_TEXT } cllm__item_tokens;
+/* What an item token is made of (model/composer.h). Spelled: of the pieces of its number (model/spelling.h), without a free part. */
+typedef enum cllm__item_tokens { CLLM__ITEM_TOKENS_ID, CLLM__ITEM_TOKENS_TEXT, CLLM__ITEM_TOKENS_ID_TEXT, CLLM__ITEM_TOKENS_SPELLED } cllm__item_tokens;
+/* Whose token stands for a user in the prompts of collab and rec: his own, none, or in training another's in every epoch. */
+typedef enum cllm__user_token { CLLM__USER_TOKEN_ON, CLLM__USER_TOKEN_OFF, CLLM__USER_TOKEN_SHUFFLED } cllm__user_token;
+/* The collaborative stage's main text: items, predicted among items; the same, predicted among items and words (one softmax); or
+ * items joined by " and", all of it predicted among items and words. */
+typedef enum cllm__main_text { CLLM__MAIN_ITEMS, CLLM__MAIN_JOINT, CLLM__MAIN_JOINT_AND } cllm__main_text;
 /* A linear model whose scores are added to the trained one's. */
 typedef enum cllm__linear_kind { CLLM__LINEAR_NONE, CLLM__LINEAR_EASE, CLLM__LINEAR_EASE_TEXT } cllm__linear_kind;
 
@@ -49,6 +54,9 @@ typedef struct cllm__train_config {
     bool select_last;     /* the tables of the last recommendation epoch are taken, whatever validation says */
     int linear;           /* cllm__linear_kind */
     double linear_weight; /* of its scores, once both are of unit deviation over the items */
+    int user_token;       /* cllm__user_token */
+    int hard_words;       /* cllm__hard_words (text/prompt.h) of the templates collab and rec */
+    int main_text;        /* cllm__main_text */
     bool init_text_mean;  /* token tables begin at the means of their texts' word embeddings instead of at random (tables.h) */
     bool shuffle_texts;   /* control experiment: texts are dealt to other users and items */
     int checkpoint_seconds;

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/host.h"
+#include "base/rng.h"
 
 static cllm__adam adam_at(double lr) {
     return (cllm__adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
@@ -63,7 +64,7 @@ static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_item
     cllm__adam adam = adam_at(0);
     CLLM_TRY(cllm__adam_table_create(&t->collab_users, t->collab.users, n_users, width, adam, err));
     if (t->composed) {
-        double id_weight = t->config.item_tokens == CLLM__ITEM_TOKENS_TEXT ? 0 : t->config.id_weight;
+        double id_weight = t->config.item_tokens == CLLM__ITEM_TOKENS_ID_TEXT ? t->config.id_weight : 0;
         CLLM_TRY(cllm__composer_create(&t->composer, t->in.features, width, id_weight, err));
         CLLM_TRY(cllm__adam_table_create(&t->vectors, t->composer.vectors, t->in.features->n_features, width, adam, err));
     }
@@ -124,10 +125,12 @@ cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *con
     }
     if (t->n_users_active == 0) return cllm__fail(err, CLLM_ERR_DATA, "no user has a training interaction: there is nothing to learn from");
 
+    if (t->config.user_token == CLLM__USER_TOKEN_SHUFFLED) CLLM_TRY(CLLM_NEW(t->dealt, train->n_users, err));
     t->rules = (cllm__batch_rules){
         .space = {.vocab_rows = (int32_t)info->vocabulary, .n_users = (int32_t)train->n_users, .n_items = (int32_t)train->n_items},
         .reg = t->config.reg_code ? CLLM__REG_CODE : CLLM__REG_MAP,
         .predict_first = t->config.predict_first,
+        .joint = t->config.main_text != CLLM__MAIN_ITEMS,
         .context = info->context,
     };
     CLLM_TRY(CLLM_NEW(t->items_scratch, t->longest_history, err));
@@ -160,6 +163,7 @@ void cllm__trainer_free(cllm__trainer *t) {
     cllm__batch_free(&t->batch);
     cllm__free(t->cold);
     cllm__free(t->users);
+    cllm__free(t->dealt);
     cllm__free(t->order);
     cllm__free(t->order_scratch);
     cllm__free(t->items_scratch);
@@ -179,7 +183,17 @@ static size_t epoch_steps(const cllm__trainer *t, cllm__phase phase) {
     return (epoch_examples(t, phase) + batch - 1) / batch;
 }
 
+/* Users with a history exchange their tokens. */
+static void deal_tokens(cllm__trainer *t, cllm__phase phase, int epoch) {
+    cllm__rng rng = cllm__rng_make(t->config.seed, CLLM_RNG_PROMPT, (uint32_t)epoch, ((uint64_t)phase + 1) << 32);
+    int32_t *order = t->dealt; /* on the way, of the k-th active user */
+    memcpy(order, t->users, t->n_users_active * sizeof *order);
+    cllm__rng_shuffle_i32(&rng, order, t->n_users_active);
+    for (size_t k = t->n_users_active; k-- > 0;) order[t->users[k]] = order[k];
+}
+
 static void make_order(cllm__trainer *t, cllm__phase phase, int epoch) {
+    if (t->dealt != NULL) deal_tokens(t, phase, epoch);
     cllm__epoch_order(&t->config, phase, epoch, t->users, t->n_users_active, t->in.corpus->count, t->order, t->order_scratch);
     t->order_count = epoch_examples(t, phase);
 }
@@ -190,17 +204,17 @@ static cllm_status add_example(cllm__trainer *t, cllm__phase phase, int epoch, s
         cllm__document document = cllm__corpus_at(t->in.corpus, example);
         return cllm__batch_add_document(&t->batch, &t->rules, t->in.prompts, &document, err);
     }
-    int32_t user = (int32_t)example;
+    int32_t user = (int32_t)example, token = t->dealt != NULL ? t->dealt[user] : user;
     const int32_t *items = cllm__row(t->in.train, example);
     size_t n = cllm__row_count(t->in.train, example);
     if (phase == CLLM__PHASE_COLLAB) {
         cllm__collab_order(t->items_scratch, items, n, config->reorder, config->seed, (uint32_t)epoch, user);
-        return cllm__batch_add_collab(&t->batch, &t->rules, t->in.prompts, user, t->items_scratch, n, err);
+        return cllm__batch_add_collab(&t->batch, &t->rules, t->in.prompts, token, t->items_scratch, n, err);
     }
     size_t n_prompt, n_targets;
     cllm__mask_rules mask = {.share_low = config->mask_low, .share_high = config->mask_high, .target_all = config->target_all};
     cllm__rec_mask(t->items_scratch, &n_prompt, t->targets_scratch, &n_targets, items, n, mask, config->seed, (uint32_t)epoch, user);
-    return cllm__batch_add_rec(&t->batch, &t->rules, t->in.prompts, user, t->items_scratch, n_prompt, t->targets_scratch, n_targets, err);
+    return cllm__batch_add_rec(&t->batch, &t->rules, t->in.prompts, token, t->items_scratch, n_prompt, t->targets_scratch, n_targets, err);
 }
 
 static cllm_status build_batch(cllm__trainer *t, cllm__position at, cllm_error *err) {

@@ -83,6 +83,7 @@ typedef struct cllm__trainer {
     /* not part of a checkpoint from here */
     uint8_t *cold;     /* [n_items] no training interaction */
     int32_t *users;    /* [n_users_active] with at least one training item, ascending */
+    int32_t *dealt;    /* [n_users] whose token a user has in this epoch; only where they are shuffled */
     size_t n_users_active, longest_history;
     size_t *order, *order_scratch;
     size_t order_count;

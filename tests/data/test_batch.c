@@ -126,6 +126,43 @@ static void test_collab(void **state) {
     CHECK_LIST(b->reg_items, b->n_reg_items, 7, 2, 7, 0, 4);
 }
 
+/* Items and words in one softmax: the words that join two items are targets, too. */
+static void test_joined(void **state) {
+    world *w = *state;
+    cllm__batch *b = &w->batch;
+    cllm__prompts prompts;
+    cllm__batch_rules rules = w->rules;
+    static const int32_t items[] = {7, 2, 0};
+    OK(cllm__prompts_compile(&prompts, w->tokenizer, NULL, ERR));
+    OK(cllm__prompts_shape(&prompts, w->tokenizer, (cllm__prompt_shape){.join = "&"}, ERR));
+    cllm__batch_clear(b, CLLM__STAGE_COLLAB);
+    cllm_error err = {0};
+    assert_int_equal(cllm__batch_add_collab(b, &rules, &prompts, 3, items, COUNT(items), &err), CLLM_ERR_DATA);
+    assert_non_null(strstr(err.message, "place 1 of a main text is not an item"));
+    rules.joint = true;
+    OK(cllm__batch_add_collab(b, &rules, &prompts, 3, items, COUNT(items), ERR));
+    expected e = {0}, joining = {0};
+    add_text(w, &joining, "&");
+    assert_int_equal(joining.count, 1);
+    add_id(&e, U(3));
+    add_text(w, &e, " has interacted with");
+    add_ids(&e, (const int32_t[]){V(7), joining.ids[0], V(2), joining.ids[0]}, 4);
+    check_rows(b, 0, e.ids, e.count);
+    CHECK_LIST(b->targets, b->n_out, 7, ITEMS + joining.ids[0], 2, ITEMS + joining.ids[0], 0);
+    CHECK_LIST(b->reg_items, b->n_reg_items, 7, 2, 0);
+    assert_int_equal(b->n_joining, 2);
+    assert_true(b->joint);
+    cllm__batch_clear(b, CLLM__STAGE_COLLAB);
+    assert_false(b->joint);
+    /* Of a history that is too long the last items stay, joined. */
+    size_t prompt = e.count - 4;
+    rules.context = prompt + 4;
+    OK(cllm__batch_add_collab(b, &rules, &prompts, 3, items, COUNT(items), ERR));
+    CHECK_LIST(b->targets, b->n_out, 2, ITEMS + joining.ids[0], 0);
+    assert_int_equal(b->dropped_items, 1);
+    cllm__prompts_free(&prompts);
+}
+
 static void test_content(void **state) {
     world *w = *state;
     cllm__batch *b = &w->batch;
@@ -431,6 +468,7 @@ static void test_masks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_joined),
         cmocka_unit_test(test_collab), cmocka_unit_test(test_content),        cmocka_unit_test(test_counts_of_repeats),
         cmocka_unit_test(test_rec),    cmocka_unit_test(test_prompt),         cmocka_unit_test(test_long_histories),
         cmocka_unit_test(test_errors), cmocka_unit_test(test_no_allocation),  cmocka_unit_test(test_orders),

@@ -26,40 +26,46 @@ typedef struct variant {
     cllm__reg reg;
     bool predict_first, target_all, cold;
     double dropout;
+    bool joint; /* one softmax over items and words; words stand among the items */
 } variant;
 
 static const variant variants[] = {
-    {"collab map", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, false, 0},
-    {"collab map, first item not predicted", CLLM__STAGE_COLLAB, CLLM__REG_MAP, false, false, false, 0},
-    {"collab code", CLLM__STAGE_COLLAB, CLLM__REG_CODE, false, false, false, 0},
-    {"collab code, first item predicted", CLLM__STAGE_COLLAB, CLLM__REG_CODE, true, false, false, 0},
-    {"collab map, dropout", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, false, 0.2},
-    {"collab map, a cold item", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, true, 0},
-    {"content map", CLLM__STAGE_CONTENT, CLLM__REG_MAP, true, false, false, 0},
-    {"content map, first word not predicted", CLLM__STAGE_CONTENT, CLLM__REG_MAP, false, false, false, 0},
-    {"content code", CLLM__STAGE_CONTENT, CLLM__REG_CODE, false, false, false, 0},
-    {"content code, first word predicted", CLLM__STAGE_CONTENT, CLLM__REG_CODE, true, false, false, 0},
-    {"content map, dropout", CLLM__STAGE_CONTENT, CLLM__REG_MAP, true, false, false, 0.2},
-    {"rec map, held-out target", CLLM__STAGE_REC, CLLM__REG_MAP, true, false, false, 0},
-    {"rec map, whole target", CLLM__STAGE_REC, CLLM__REG_MAP, true, true, false, 0},
-    {"rec code, held-out target", CLLM__STAGE_REC, CLLM__REG_CODE, false, false, false, 0},
-    {"rec code, whole target", CLLM__STAGE_REC, CLLM__REG_CODE, false, true, false, 0},
-    {"rec map, dropout", CLLM__STAGE_REC, CLLM__REG_MAP, true, false, false, 0.2},
-    {"rec code, a cold item", CLLM__STAGE_REC, CLLM__REG_CODE, false, true, true, 0},
+    {"collab map", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, false, 0, false},
+    {"collab map, first item not predicted", CLLM__STAGE_COLLAB, CLLM__REG_MAP, false, false, false, 0, false},
+    {"collab code", CLLM__STAGE_COLLAB, CLLM__REG_CODE, false, false, false, 0, false},
+    {"collab code, first item predicted", CLLM__STAGE_COLLAB, CLLM__REG_CODE, true, false, false, 0, false},
+    {"collab map, dropout", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, false, 0.2, false},
+    {"collab map, a cold item", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, true, 0, false},
+    {"collab map, joint softmax", CLLM__STAGE_COLLAB, CLLM__REG_MAP, true, false, false, 0, true},
+    {"collab map, joint softmax, first item not predicted, a cold item", CLLM__STAGE_COLLAB, CLLM__REG_MAP, false, false, true, 0, true},
+    {"collab code, joint softmax, dropout", CLLM__STAGE_COLLAB, CLLM__REG_CODE, true, false, false, 0.2, true},
+    {"content map", CLLM__STAGE_CONTENT, CLLM__REG_MAP, true, false, false, 0, false},
+    {"content map, first word not predicted", CLLM__STAGE_CONTENT, CLLM__REG_MAP, false, false, false, 0, false},
+    {"content code", CLLM__STAGE_CONTENT, CLLM__REG_CODE, false, false, false, 0, false},
+    {"content code, first word predicted", CLLM__STAGE_CONTENT, CLLM__REG_CODE, true, false, false, 0, false},
+    {"content map, dropout", CLLM__STAGE_CONTENT, CLLM__REG_MAP, true, false, false, 0.2, false},
+    {"rec map, held-out target", CLLM__STAGE_REC, CLLM__REG_MAP, true, false, false, 0, false},
+    {"rec map, whole target", CLLM__STAGE_REC, CLLM__REG_MAP, true, true, false, 0, false},
+    {"rec code, held-out target", CLLM__STAGE_REC, CLLM__REG_CODE, false, false, false, 0, false},
+    {"rec code, whole target", CLLM__STAGE_REC, CLLM__REG_CODE, false, true, false, 0, false},
+    {"rec map, dropout", CLLM__STAGE_REC, CLLM__REG_MAP, true, false, false, 0.2, false},
+    {"rec code, a cold item", CLLM__STAGE_REC, CLLM__REG_CODE, false, true, true, 0, false},
 };
 
 /* User 3 and, in collab and rec, item 5 are in no batch. */
 static void make_batch(cllm__batch *batch, const variant *v) {
-    cllm__batch_rules rules = {.space = {N, USERS, ITEMS}, .reg = v->reg, .predict_first = v->predict_first, .context = 20};
+    cllm__batch_rules rules = {.space = {N, USERS, ITEMS}, .reg = v->reg, .predict_first = v->predict_first, .joint = v->joint, .context = 20};
     cllm__batch_clear(batch, v->stage);
     static const int32_t prompt[] = {U(0), 17, 33, 5}, other_prompt[] = {U(1), 17, 33, 5}, third_prompt[] = {U(2), 17, 33, 5};
     if (v->stage == CLLM__STAGE_COLLAB) {
         /* An item may come twice; a user may have one item; a user may come twice in a batch. */
         static const int32_t many[] = {V(2), V(0), V(2), V(4), V(1)}, one[] = {V(3)}, two[] = {V(1), V(0)};
+        static const int32_t joined[] = {V(2), 29, V(0), 29, V(4)};
         OK(cllm__batch_add_tokens(batch, &rules, prompt, COUNT(prompt), many, COUNT(many), ERR));
         OK(cllm__batch_add_tokens(batch, &rules, other_prompt, COUNT(other_prompt), one, COUNT(one), ERR));
         OK(cllm__batch_add_tokens(batch, &rules, third_prompt, COUNT(third_prompt), two, COUNT(two), ERR));
         OK(cllm__batch_add_tokens(batch, &rules, prompt, COUNT(prompt), two, COUNT(two), ERR));
+        if (v->joint) OK(cllm__batch_add_tokens(batch, &rules, other_prompt, COUNT(other_prompt), joined, COUNT(joined), ERR));
     } else if (v->stage == CLLM__STAGE_CONTENT) {
         /* A prompt that names its user and item twice, one with an item alone, one with a user alone, a text of one word. */
         static const int32_t review[] = {U(0), 9, V(3), 61, U(0), V(3), 12}, title[] = {40, V(2), 8}, biography[] = {40, U(1), 8};
@@ -234,7 +240,52 @@ static void test_gradients(void **state) {
     close_world(&w);
 }
 
+/* −log p of every target by hand, over the items and the words of a model whose head is its word embedding. */
+static void test_joint_softmax(void **state) {
+    (void)state;
+    world w;
+    open_world(&w);
+    const variant v = {.name = "joint", .stage = CLLM__STAGE_COLLAB, .reg = CLLM__REG_MAP, .predict_first = true, .joint = true};
+    const cllm__objective objective = {.reg = CLLM__REG_MAP};
+    make_batch(&w.batch, &v);
+    double *h = cllm__alloc(w.batch.n_out * w.width, sizeof *h), *word = cllm__alloc(w.width, sizeof *word), expected = 0;
+    size_t joining = 0;
+    OK(cllm__engine_hidden(w.engine, &w.own, &w.batch, h, ERR));
+    for (size_t r = 0; r < w.batch.n_out; r++) {
+        double logits[ITEMS + N], sum = 0;
+        for (int k = 0; k < ITEMS + N; k++) {
+            const double *row = &w.own.items[(size_t)(k < ITEMS ? k : 0) * w.width];
+            if (k >= ITEMS) {
+                cllm__backbone_embed(w.backbone, k - ITEMS, word);
+                row = word;
+            }
+            logits[k] = 0;
+            for (size_t c = 0; c < w.width; c++) logits[k] += row[c] * h[r * w.width + c];
+            sum += exp(logits[k]);
+        }
+        expected += log(sum) - logits[w.batch.targets[r]];
+        joining += w.batch.targets[r] >= ITEMS;
+    }
+    cllm__loss loss;
+    OK(cllm__engine_step(w.engine, &w.batch, &w.own, NULL, &objective, NULL, &loss, ERR));
+    assert_true(fabs(loss.nll_sum - expected) < 1e-9 * expected);
+    assert_int_equal(joining, 2);
+    assert_int_equal(loss.predictions, w.batch.n_out);
+    assert_int_equal(loss.targets, w.batch.n_out - 2);
+    /* The items alone: their mass is all there is. */
+    cllm__loss items;
+    const variant plain = {.name = "items", .stage = CLLM__STAGE_COLLAB, .reg = CLLM__REG_MAP, .predict_first = true};
+    make_batch(&w.batch, &plain);
+    OK(cllm__engine_step(w.engine, &w.batch, &w.own, NULL, &objective, NULL, &items, ERR));
+    w.batch.joint = true;
+    OK(cllm__engine_step(w.engine, &w.batch, &w.own, NULL, &objective, NULL, &loss, ERR));
+    assert_true(loss.nll_sum > items.nll_sum + 0.1);
+    cllm__free(h);
+    cllm__free(word);
+    close_world(&w);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients), cmocka_unit_test(test_joint_softmax)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -191,6 +191,85 @@ static void numbers_out_of_range(void **state) {
     cllm__tokenizer_close(t);
 }
 
+/* The variants of the templates collab and rec. */
+static void shapes(void **state) {
+    (void)state;
+    cllm__tokenizer *t = train_small(600);
+    cllm_error err;
+    const cllm__id_space space = {1000, 5, 7};
+    const int32_t items[] = {3, 0, 6};
+    cllm__tokens plain = {0}, got = {0};
+    cllm__prompts prompts;
+    assert_ok(cllm__prompts_compile(&prompts, t, NULL, &err), &err);
+    const cllm__prompt_fill fill = {.user = 4, .items = items, .n_items = 3};
+    assert_ok(cllm__prompt_render(&prompts.rec, &space, &fill, &plain, NULL, &err), &err);
+    cllm__prompts_free(&prompts);
+
+    for (int words = 0; words < 3; words++) {
+        for (int without_user = 0; without_user < 2; without_user++) {
+            assert_ok(cllm__prompts_compile(&prompts, t, NULL, &err), &err);
+            const cllm__prompt_shape shape = {.hard_words = words, .without_user = without_user == 1, .seed = 5};
+            if (words == CLLM__HARD_WORDS_NONE && without_user == 1) {
+                assert_fails(cllm__prompts_shape(&prompts, t, shape, why), CLLM_ERR_USAGE, "nothing is left of the template 'user_{i} has interacted with'");
+                cllm__prompts_free(&prompts);
+                continue;
+            }
+            assert_ok(cllm__prompts_shape(&prompts, t, shape, &err), &err);
+            got.count = 0;
+            assert_ok(cllm__prompt_render(&prompts.rec, &space, &fill, &got, NULL, &err), &err);
+            size_t at = 0, other = 0, words_seen = 0;
+            for (size_t i = 0; i < plain.count; i++) {
+                int32_t id = plain.ids[i];
+                if (id == 1004 && without_user == 1) continue;
+                if (id < 1000 && words == CLLM__HARD_WORDS_NONE) continue;
+                assert_true(at < got.count);
+                if (id >= 1000 || words == CLLM__HARD_WORDS_TEMPLATE) assert_int_equal(got.ids[at], id);
+                else assert_in_range(got.ids[at], 0, 599);
+                words_seen += id < 1000;
+                other += id < 1000 && got.ids[at] != id;
+                for (size_t k = 0; k < i; k++) /* a word stands for the same word everywhere */
+                    if (without_user == 0 && words == CLLM__HARD_WORDS_RANDOM && plain.ids[k] == id) assert_int_equal(got.ids[k], got.ids[at]);
+                at++;
+            }
+            assert_int_equal(at, got.count);
+            assert_true(words != CLLM__HARD_WORDS_RANDOM || 2 * other > words_seen);
+            /* Texts keep their templates. */
+            cllm__prompts others;
+            assert_ok(cllm__prompts_compile(&others, t, NULL, &err), &err);
+            assert_int_equal(prompts.review.length, others.review.length);
+            assert_memory_equal(prompts.review.pattern, others.review.pattern, others.review.length * sizeof *others.review.pattern);
+            cllm__prompts_free(&others);
+            cllm__prompts_free(&prompts);
+        }
+    }
+
+    /* Joined items, all and cut. */
+    cllm__tokens joined = {0};
+    assert_ok(cllm__tokenizer_encode_inner(t, " and", 4, &joined, &err), &err);
+    assert_ok(cllm__prompts_compile(&prompts, t, NULL, &err), &err);
+    assert_ok(cllm__prompts_shape(&prompts, t, (cllm__prompt_shape){.join = " and"}, &err), &err);
+    size_t fixed = plain.count - 3, step = 1 + joined.count, dropped;
+    for (size_t room = 0; room <= 3 + 2 * joined.count; room++) {
+        cllm__prompt_fill cut = fill;
+        cut.max_tokens = fixed + room;
+        got.count = 0;
+        assert_ok(cllm__prompt_render(&prompts.rec, &space, &cut, &got, &dropped, &err), &err);
+        size_t kept = room == 0 ? 0 : (room - 1) / step + 1;
+        assert_int_equal(dropped, 3 - kept);
+        assert_int_equal(got.count, fixed + (kept == 0 ? 0 : kept + (kept - 1) * joined.count));
+    }
+    size_t first = 0;
+    while (got.ids[first] != 1005 + 3) first++;
+    assert_memory_equal(got.ids + first + 1, joined.ids, joined.count * sizeof *joined.ids);
+    assert_int_equal(got.ids[first + step], 1005);
+    assert_int_equal(got.ids[first + 2 * step], 1005 + 6);
+    cllm__prompts_free(&prompts);
+    cllm__tokens_free(&joined);
+    cllm__tokens_free(&plain);
+    cllm__tokens_free(&got);
+    cllm__tokenizer_close(t);
+}
+
 static void configuration(void **state) {
     (void)state;
     cllm__tokenizer *t = train_small(600);
@@ -272,6 +351,7 @@ int main(void) {
         cmocka_unit_test(compiling),
         cmocka_unit_test(long_history),
         cmocka_unit_test(numbers_out_of_range),
+        cmocka_unit_test(shapes),
         cmocka_unit_test(configuration),
         cmocka_unit_test(allocation_failures),
     };

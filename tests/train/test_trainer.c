@@ -271,13 +271,31 @@ static void seeds_and_settings_change_the_result(void **state) {
     cllm__train_config config = config_of("paper", SHORT);
     uint64_t base = whole_run(&w, &config);
     static const char *const changes[] = {"seed=2", "lambda-c=0", "target=all", "predict-first=0", "reorder=0", "dropout=0.1", "mask-share=0.1:0.6", "reg=code",
-                                          "item-tokens=text", "item-tokens=id+text", "readout=bag", "init-deviation=0.05", "lr-decay=1", "select=last"};
+                                          "item-tokens=text", "item-tokens=id+text", "readout=bag", "init-deviation=0.05", "lr-decay=1", "select=last", "user-token=shuffled", "main-text=joint",
+                                          "item-tokens=spelled"};
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         cllm__train_config changed = config;
         OK(cllm__train_config_set(&changed, changes[i], ERR));
         if (whole_run(&w, &changed) == base) fail_msg("'%s' changed nothing", changes[i]);
     }
     close_world(&w);
+}
+
+/* −log p of a plain text, in which no user and no item stands. */
+static void plain_text(const world *w, const run *r, double nll[3]) {
+    static const char *const texts[] = {"user has interacted", "plain round sharp soft odd even", "the following review for the user"};
+    cllm__batch batch = {0};
+    cllm__tokens tokens = {0};
+    size_t counts[3];
+    cllm__batch_clear(&batch, CLLM__STAGE_CONTENT);
+    for (size_t i = 0; i < 3; i++) {
+        tokens.count = 0;
+        OK(cllm__tokenizer_encode(w->tokenizer, texts[i], strlen(texts[i]), &tokens, ERR));
+        OK(cllm__batch_add_tokens(&batch, &r->trainer.rules, tokens.ids, 1, tokens.ids + 1, tokens.count - 1, ERR));
+    }
+    OK(cllm__engine_text_nll(r->trainer.engine, &r->trainer.content, &batch, nll, counts, ERR));
+    cllm__tokens_free(&tokens);
+    cllm__batch_free(&batch);
 }
 
 static void training_learns_keeps_the_best_and_leaves_the_backbone_alone(void **state) {
@@ -289,7 +307,12 @@ static void training_learns_keeps_the_best_and_leaves_the_backbone_alone(void **
     cllm__train_config config = config_of("paper", settings);
     run r;
     begin_run(&r, &w, &config);
+    double text_before[3], text_after[3];
+    plain_text(&w, &r, text_before);
     OK(cllm__trainer_run(&r.trainer, ERR));
+    plain_text(&w, &r, text_after); /* to the last bit */
+    assert_memory_equal(text_before, text_after, sizeof text_before);
+    assert_true(text_before[0] > 0);
     assert_true(r.first_nll > 2 && r.last_nll < 0.85 * r.first_nll);
     assert_int_equal(r.trainer.best_epoch, 2);
     assert_int_equal(r.validations, 7); /* the best at the third, then four without a better one */
