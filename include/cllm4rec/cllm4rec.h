@@ -238,6 +238,33 @@ CLLM_API void cllm_report_options_init(cllm_report_options *options);
  * {"output","bytes","title","runs":[{"name","run","training_seconds","evaluation"}]}. */
 CLLM_API CLLM_CHECK cllm_status cllm_report(const cllm_report_options *options, char **summary_json, cllm_error *err);
 
+/* Zero is the default of each; study and output are needed. */
+typedef struct cllm_ablate_options {
+    const char *study;              /* one of cllm_ablations() */
+    const char *const *datasets;    /* data set folders; none: the built-in shop, made in `output` */
+    size_t n_datasets;
+    const char *output;             /* the study's folder */
+    const char *scale;              /* "smoke" (a minute at most, shows that it works), NULL or "small" (minutes an arm), "full" (the
+                                     * preset's whole schedule) */
+    size_t seeds;                   /* 0: 1, at full scale 3 */
+    const char *backbone, *dtype, *backbone_dtype; /* of every arm that has none of its own, as in cllm_train_options */
+    const char *const *settings;    /* of every arm, below its own */
+    size_t n_settings;
+    const char *split;              /* NULL or "test", or "valid" */
+    int threads;
+    bool resume;                    /* go on with the study in `output`; everything but threads and host is taken from there */
+    bool force;                     /* replace an existing one */
+    cllm_host host;
+} cllm_ablate_options;
+
+/* Answers a question about the method: trains and measures it in several ways that differ in one thing, with the same seeds on the
+ * same users, and writes DIR/ablation.json, table.tsv and index.html, which end in a sentence of conclusion (docs/ABLATIONS.md).
+ * Interrupted or killed at any moment, with `resume` it ends in the same table. `results_json` (caller frees; may be NULL) receives
+ * what ablation.json holds. */
+CLLM_API CLLM_CHECK cllm_status cllm_ablate(const cllm_ablate_options *options, char **results_json, cllm_error *err);
+/* The studies there are: {"studies": [{"name", "title", "question"}]} (caller frees). */
+CLLM_API CLLM_CHECK cllm_status cllm_ablations(char **json, cllm_error *err);
+
 /* ---- Recommending ---------------------------------------------------------------------------------------------- */
 
 /* A trained run, opened: immutable, shared by threads. */

@@ -73,12 +73,7 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
             CLLM_TRY(cllm__merge_splits(&e->prompt_rows, e->dataset, 1u << CLLM__TRAIN | 1u << CLLM__VALID, err));
             history = &e->prompt_rows.matrix;
         }
-        cllm__model_scorer_init(&e->scorer, e->engine, &e->model->collab, &e->model->run.prompts, history, e->model->hidden, o->seed);
-        if (e->model->linear.n_items > 0) {
-            e->scorer.linear = &e->model->linear;
-            e->scorer.linear_weight = e->model->run.config.linear_weight;
-            e->scorer.pool = e->pool;
-        }
+        cllm__model_scorer_of(&e->scorer, e->model, e->engine, history, o->seed, e->pool);
         scorers[n] = cllm__model_scorer_interface(&e->scorer);
         parameters[n++] = NULL;
     }

@@ -15,6 +15,15 @@ void cllm__model_scorer_init(cllm__model_scorer *s, cllm__engine *engine, const 
     };
 }
 
+void cllm__model_scorer_of(cllm__model_scorer *s, const struct cllm_model *model, cllm__engine *engine, const cllm__interactions *history,
+                           uint64_t seed, cllm__pool *pool) {
+    cllm__model_scorer_init(s, engine, &model->collab, &model->run.prompts, history, model->hidden, seed);
+    if (model->linear.n_items == 0) return;
+    s->linear = &model->linear;
+    s->linear_weight = model->run.config.linear_weight;
+    s->pool = pool;
+}
+
 void cllm__model_scorer_free(cllm__model_scorer *s) {
     cllm__batch_free(&s->batch);
     cllm__free(s->order);
@@ -28,7 +37,8 @@ static cllm_status score(void *context, const int32_t *users, size_t count, floa
         size_t user = (size_t)users[i], n = cllm__row_count(s->history, user);
         CLLM_TRY(CLLM_GROW(s->order, s->order_capacity, n + 1, err));
         cllm__prompt_order(s->order, cllm__row(s->history, user), n, s->seed, users[i]);
-        CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, s->visitors ? -1 : users[i], s->order, n, err));
+        int32_t token = s->visitors ? -1 : s->token_of != NULL ? s->token_of[user] : users[i];
+        CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, token, s->order, n, err));
     }
     CLLM_TRY(cllm__engine_score(s->engine, s->tables, &s->batch, scores, err));
     size_t n_items = s->tables->n_items, first_item = (size_t)s->rules.space.vocab_rows + s->tables->n_users;

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 
-enum { LOG_LIMIT = 256 << 20, MAX_RUNS = 1000 };
+enum { MAX_RUNS = 1000 };
 
 /* ---- Reading JSON ---- */
 
@@ -44,31 +44,12 @@ void cllm__report_main_metric(const cllm__report_run *run, const char **metric, 
 /* ---- Gathering ---- */
 
 static cllm_status read_log(cllm__report_run *run, cllm_error *err) {
-    char *path = cllm__path_join(run->path, "log.jsonl"), *text = NULL;
-    size_t size = 0;
-    run->epochs = json_object_new_array();
-    cllm_status status = path == NULL || run->epochs == NULL ? cllm__fail_nomem(err) : CLLM_OK;
-    if (status == CLLM_OK && cllm__path_exists(path)) status = cllm__read_file(path, LOG_LIMIT, &text, &size, err);
-    size_t number = 1;
-    for (char *line = text; status == CLLM_OK && line != NULL && *line != '\0'; number++) {
-        char *next = strchr(line, '\n');
-        if (next != NULL) *next = '\0';
-        struct json_object *object = json_tokener_parse(line);
-        if (!json_object_is_type(object, json_type_object)) {
-            status = cllm__fail(err, CLLM_ERR_DATA, "%s: line %zu is no JSON object: remove it, or train the run once more", path, number);
-            json_object_put(object);
-        } else if (strcmp(cllm__json_shown(object, "event"), "epoch") == 0) {
-            double seconds = cllm__json_number(object, "seconds");
-            if (isfinite(seconds)) run->seconds += seconds;
-            json_object_array_add(run->epochs, object);
-        } else {
-            json_object_put(object);
-        }
-        line = next == NULL ? NULL : next + 1;
+    CLLM_TRY(cllm__run_epochs(run->path, &run->epochs, err));
+    for (size_t i = 0; i < json_object_array_length(run->epochs); i++) {
+        double seconds = cllm__json_number(json_object_array_get_idx(run->epochs, i), "seconds");
+        if (isfinite(seconds)) run->seconds += seconds;
     }
-    cllm__free(text);
-    cllm__free(path);
-    return status;
+    return CLLM_OK;
 }
 
 static cllm_status open_run(const cllm__report_data *data, cllm__report_run *run, cllm_error *err) {

@@ -21,6 +21,7 @@ typedef struct command {
 
 extern const command COMMANDS[]; /* ends with a NULL name */
 
+int cmd_ablate(int argc, char **argv);
 int cmd_backbone(int argc, char **argv);
 int cmd_baseline(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

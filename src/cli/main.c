@@ -7,6 +7,7 @@ const command COMMANDS[] = {
     {"prepare", "read reviews or interactions, filter, split: makes a data set folder", cmd_prepare},
     {"inspect", "show the summary of a data set or run folder", cmd_inspect},
     {"train", "train CLLM4Rec on a data set: makes a run folder", cmd_train},
+    {"ablate", "answer a question about the method: train and measure it in several ways", cmd_ablate},
     {"sweep", "search settings by validation: random draws, successive halving", cmd_sweep},
     {"eval", "rank all items for held-out rows, beside simple baselines", cmd_eval},
     {"baseline", "tune simple models on a data set and measure them alone", cmd_baseline},

@@ -71,7 +71,7 @@ static const setting SETTINGS[] = {
     {"batch", INT, AT(batch), 1, 65536, {0}},
     {"max-text-tokens", INT, AT(max_text_tokens), 1, 1 << 20, {0}},
     {"content-share", NUMBER, AT(content_share), 1e-6, 1, {0}},
-    {"lambda-c", NUMBER, AT(lambda_c), 0, 1e12, {0}},
+    {"lambda-c", NUMBER, AT(lambda_c), 0, INFINITY, {0}},
     {"lambda-l", NUMBER, AT(lambda_l), 0, 1e12, {0}},
     {"reg", CHOICE, AT(reg_code), 0, 0, {"map", "code"}},
     {"predict-first", SWITCH, AT(predict_first), 0, 0, {0}},
@@ -121,7 +121,7 @@ static const setting *find(const char *name, size_t length) {
 static bool number(const char *text, char **end, double low, double high, double *value) {
     errno = 0;
     *value = strtod(text, end);
-    return *end != text && errno == 0 && isfinite(*value) && *value >= low && *value <= high;
+    return *end != text && errno == 0 && *value >= low && *value <= high;
 }
 
 /* Reads `count` numbers with `separator` between them; fewer than count repeat the last one if `repeat`. */

@@ -30,7 +30,8 @@ typedef struct cllm__train_config {
     int batch;          /* sequences per step */
     int max_text_tokens;
     double content_share; /* the part of the documents that one content epoch visits; the next epoch goes on behind it */
-    double lambda_c, lambda_l;
+    double lambda_c; /* infinity: one set of tables for both models (trainer.h) */
+    double lambda_l;
     bool reg_code;        /* the authors' code's convention instead of the paper's (design: reg = map | code) */
     bool predict_first;   /* the prompt's last state predicts the first main token */
     bool reorder;         /* items are reshuffled in every epoch; else ascending */

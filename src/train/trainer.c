@@ -86,6 +86,9 @@ static cllm_status check_config(const cllm__trainer *t, const cllm__backbone_inf
                           config->width, info->width);
     }
     if (config->item_tokens == CLLM__ITEM_TOKENS_ID) return CLLM_OK;
+    if (isinf(config->lambda_c)) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "lambda-c inf: one table for both models, which composed item tokens cannot be; take --item-tokens id");
+    }
     if (t->in.features == NULL || t->in.features->n_items != t->in.train->n_items) {
         return cllm__fail(err, CLLM_ERR_MISMATCH, "composed item tokens need the features of %zu items", t->in.train->n_items);
     }
@@ -108,6 +111,7 @@ cllm_status cllm__trainer_create(cllm__trainer *t, const cllm__train_config *con
     }
     if (!t->config.content) t->config.lambda_c = 0;
     CLLM_TRY(check_config(t, info, err));
+    t->one_table = isinf(t->config.lambda_c);
     t->composed = t->config.item_tokens != CLLM__ITEM_TOKENS_ID;
     size_t width = t->config.width > 0 ? (size_t)t->config.width : info->width;
     if (n_documents == 0 && t->config.init_text_mean) {
@@ -278,13 +282,13 @@ static void move_composed(cllm__trainer *t) {
 /* The step at `at` from its order: batch, gradient, Adam. */
 static cllm_status step(cllm__trainer *t, cllm__position at, cllm__loss *loss, cllm_error *err) {
     CLLM_TRY(build_batch(t, at, err));
-    bool content = cllm__phase_is_content(at.phase);
+    bool content = cllm__phase_is_content(at.phase) && !t->one_table; /* whose tables move */
     cllm__adam_table *users = content ? &t->content_users : &t->collab_users;
     cllm__adam_table *items = content ? &t->content_items : &t->collab_items;
     CLLM_TRY(catch_up(t, users, items, err));
     cllm__objective objective = {
         .reg = t->rules.reg,
-        .lambda_c = at.phase == CLLM__PHASE_WARMUP ? 0 : t->config.lambda_c,
+        .lambda_c = at.phase == CLLM__PHASE_WARMUP || t->one_table ? 0 : t->config.lambda_c,
         .lambda_l = t->config.lambda_l,
         .dropout = at.phase == CLLM__PHASE_REC_CONTENT ? t->config.dropout_rec_content : t->config.dropout,
         .dropout_key = dropout_key(t, at),
@@ -310,12 +314,13 @@ static void flush(cllm__trainer *t) {
     cllm__adam_table_flush(&t->collab_items, t->in.pool);
     cllm__adam_table_flush(&t->content_users, t->in.pool);
     cllm__adam_table_flush(&t->content_items, t->in.pool);
+    if (t->one_table) cllm__tables_copy(&t->content, &t->collab);
 }
 
 /* Learning rates of the phase that begins; all rows are up to date. */
 static void set_rates(cllm__trainer *t, cllm__position at) {
     double lr = lr_of(&t->config, at);
-    if (cllm__phase_is_content(at.phase)) t->content_users.adam.lr = t->content_items.adam.lr = lr;
+    if (cllm__phase_is_content(at.phase) && !t->one_table) t->content_users.adam.lr = t->content_items.adam.lr = lr;
     else t->collab_users.adam.lr = t->collab_items.adam.lr = t->vectors.adam.lr = lr;
 }
 

@@ -1,6 +1,9 @@
 /*
  * The trainer: both sets of token tables, their optimisers, and the walk through the schedule.
  *
+ * A coupling of infinity leaves one set of tables, z^l = z^c, which both models' steps move; the content tables are a copy of it, made
+ * at the end of each epoch.
+ *
  * Everything random is keyed by (seed, phase, epoch, example) and every sum has a fixed order, so a run ends in the same bits
  * with any number of threads, and when it was interrupted and resumed. A trainer belongs to one thread at a time.
  */
@@ -72,6 +75,7 @@ typedef struct cllm__trainer {
     cllm__composer composer; /* with composed tokens: what collab.items is made of; collab_items then moves its free
                                * parts. Stays at the last epoch, whichever was the best */
     bool composed;
+    bool one_table; /* lambda_c is infinite */
     cllm__adam_table collab_users, collab_items, content_users, content_items, vectors;
     cllm__tables best_collab, best_content; /* of the best validation; in pretraining those of the lowest loss, if kept */
     cllm__position at;
