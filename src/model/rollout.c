@@ -180,6 +180,13 @@ static cllm_status follow(cllm__rollout *r, size_t step, cllm_error *err) {
 
 /* ---- ---- */
 
+static bool joins(const cllm__rollout_options *o, int32_t token) {
+    for (size_t i = 0; i < o->n_join; i++) {
+        if (o->join[i] == token) return true;
+    }
+    return false;
+}
+
 /* The best beam's tokens as a list of items, and what the others were. */
 static size_t list_items(const cllm__rollout *r, size_t steps, uint8_t *out, int32_t *items, cllm__rollout_tally *tally) {
     const beam *best = &r->now[0];
@@ -187,6 +194,7 @@ static size_t list_items(const cllm__rollout *r, size_t steps, uint8_t *out, int
     size_t count = 0;
     for (size_t t = 0; t < steps; t++) {
         int32_t item = best->tokens[t] - first_item;
+        if (item < 0 && joins(&r->options, best->tokens[t])) continue;
         tally->outputs++;
         if (item < 0) tally->words++;
         else if (out[item]) tally->repeats++;

@@ -14,6 +14,8 @@ typedef struct cllm__rollout_options {
     bool joint;   /* the softmax is over words and items: a word may come out. Needs the backbone's head */
     bool free;    /* no item is ruled out, whether closed or out already */
     size_t prompt_tokens; /* the longest prompt; with the steps no longer than the backbone's context */
+    const int32_t *join;  /* [n_join] words that may stand between items: they take their steps, but are no outputs. Borrowed */
+    size_t n_join;
 } cllm__rollout_options;
 
 /* What came out, summed over calls. */

@@ -124,6 +124,20 @@ static void test_greedy(void **state) {
         assert_int_equal(tally.words, 2 * n_words);
         assert_int_equal(tally.repeats, 2 * n_repeats);
         assert_true(fabs(tally.word_mass - 2 * mass) < 1e-4);
+        if (n_words > 0) { /* the first word that came out joins items: it is no output */
+            size_t at = 0, n_join = 0;
+            while (tokens[PROMPT + at] >= w.rules.space.vocab_rows) at++;
+            const int32_t join[] = {1, tokens[PROMPT + at]};
+            for (size_t t = 0; t < STEPS; t++) n_join += tokens[PROMPT + t] == join[1];
+            cllm__rollout *joining = open_rollout(&w, (cllm__rollout_options){.steps = STEPS, .beams = 1, .joint = true, .free = free,
+                                                                               .prompt_tokens = PROMPT, .join = join, .n_join = 2});
+            cllm__rollout_tally others = {0};
+            OK(cllm__rollout_run(joining, tokens, PROMPT, closed, items, &count, &others, ERR));
+            assert_int_equal(count, n_expected);
+            assert_int_equal(others.outputs, STEPS - n_join);
+            assert_int_equal(others.words, n_words - n_join);
+            cllm__rollout_free(joining);
+        }
         if (!joint && !free) assert_int_equal(count, STEPS);
         if (joint && !free) assert_true(n_words > 0);
         if (!joint && free) assert_true(n_repeats > 0);
