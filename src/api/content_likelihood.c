@@ -9,12 +9,15 @@
 
 enum { BATCH = 64 };
 
+/* Whose tokens a review's prompt has: its own, those of another review, nobody's. */
+typedef enum whose { OWN, SHUFFLED, ABSENT } whose;
+
 typedef struct measuring {
     cllm__corpus corpus;
     cllm__batch batch;
     size_t *partner; /* the review whose tokens a review receives when shuffled */
-    float *nll[2];   /* per token, by review: true, shuffled */
-    double sum[2];
+    float *nll[3];   /* per token, by review: by whose tokens the prompt has */
+    double sum[3];
     uint64_t tokens;
 } measuring;
 
@@ -22,8 +25,7 @@ static void measuring_free(measuring *m) {
     cllm__corpus_free(&m->corpus);
     cllm__batch_free(&m->batch);
     cllm__free(m->partner);
-    cllm__free(m->nll[0]);
-    cllm__free(m->nll[1]);
+    for (size_t i = 0; i < CLLM_LEN(m->nll); i++) cllm__free(m->nll[i]);
 }
 
 /* A random order read as one cycle: nobody keeps his own. */
@@ -39,13 +41,15 @@ static cllm_status deal_partners(measuring *m, uint64_t seed, cllm_error *err) {
     return CLLM_OK;
 }
 
-static cllm_status measure(measuring *m, const struct cllm_model *model, cllm__engine *engine, bool shuffled, const cllm_host *host, cllm_error *err) {
+static cllm_status measure(measuring *m, const struct cllm_model *model, const cllm__prompts *prompts, cllm__engine *engine, whose tokens,
+                           const cllm_host *host, cllm_error *err) {
+    static const char *const names[] = {"held-out reviews", "shuffled reviews", "reviews without tokens"};
     const cllm__backbone_info *info = cllm__backbone_info_of(model->run.backbone);
     cllm__batch_rules rules = {
         .space = {.vocab_rows = (int32_t)info->vocabulary, .n_users = (int32_t)model->content.n_users, .n_items = (int32_t)model->content.n_items},
         .predict_first = true, .context = info->context,
     };
-    cllm__meter meter = cllm__meter_begin(host, shuffled ? "shuffled reviews" : "held-out reviews", "texts", (double)m->corpus.count);
+    cllm__meter meter = cllm__meter_begin(host, names[tokens], "texts", (double)m->corpus.count);
     double nll[BATCH];
     size_t counts[BATCH];
     m->tokens = 0;
@@ -54,16 +58,16 @@ static cllm_status measure(measuring *m, const struct cllm_model *model, cllm__e
         cllm__batch_clear(&m->batch, CLLM__STAGE_CONTENT);
         for (size_t i = first; i < first + n; i++) {
             cllm__document document = cllm__corpus_at(&m->corpus, i);
-            if (shuffled) {
+            if (tokens == SHUFFLED) {
                 document.user = m->corpus.users[m->partner[i]];
                 document.item = m->corpus.items[m->partner[i]];
             }
-            CLLM_TRY(cllm__batch_add_document(&m->batch, &rules, &model->run.prompts, &document, err));
+            CLLM_TRY(cllm__batch_add_document(&m->batch, &rules, prompts, &document, err));
         }
         CLLM_TRY(cllm__engine_text_nll(engine, &model->content, &m->batch, nll, counts, err));
         for (size_t i = 0; i < n; i++) {
-            m->nll[shuffled][first + i] = (float)(nll[i] / (double)counts[i]);
-            m->sum[shuffled] += nll[i];
+            m->nll[tokens][first + i] = (float)(nll[i] / (double)counts[i]);
+            m->sum[tokens] += nll[i];
             m->tokens += counts[i];
         }
         cllm__meter_update(&meter, (double)(first + n), NULL);
@@ -80,13 +84,18 @@ static struct json_object *pair(double a, double b) {
     return object;
 }
 
-static cllm_status run(measuring *m, struct json_object *result, const struct cllm_model *model, cllm__engine *engine, cllm__split split,
-                       uint64_t seed, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+static cllm_status read_reviews(measuring *m, const struct cllm_model *model, cllm__split split, cllm__pool *pool, const cllm_host *host,
+                                cllm_error *err) {
     cllm__corpus_options options = cllm__corpus_defaults(cllm__backbone_info_of(model->run.backbone)->context);
     options.kinds = 1u << CLLM__TEXT_REVIEW;
     options.split = split;
     options.max_text_tokens = (size_t)model->run.config.max_text_tokens;
-    CLLM_TRY(cllm__corpus_build(&m->corpus, model->run.dataset, model->run.tokenizer, &model->run.prompts, options, pool, host, err));
+    return cllm__corpus_build(&m->corpus, model->run.dataset, model->run.tokenizer, &model->run.prompts, options, pool, host, err);
+}
+
+static cllm_status run(measuring *m, struct json_object *result, const struct cllm_model *model, cllm__engine *engine, cllm__split split,
+                       uint64_t seed, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+    CLLM_TRY(read_reviews(m, model, split, pool, host, err));
     size_t n = m->corpus.count;
     json_object_object_add(result, "split", json_object_new_string(split == CLLM__VALID ? "valid" : "test"));
     json_object_object_add(result, "reviews", json_object_new_int64((int64_t)n));
@@ -94,8 +103,8 @@ static cllm_status run(measuring *m, struct json_object *result, const struct cl
     CLLM_TRY(CLLM_NEW(m->nll[0], n, err));
     CLLM_TRY(CLLM_NEW(m->nll[1], n, err));
     CLLM_TRY(deal_partners(m, seed, err));
-    CLLM_TRY(measure(m, model, engine, false, host, err));
-    CLLM_TRY(measure(m, model, engine, true, host, err));
+    CLLM_TRY(measure(m, model, &model->run.prompts, engine, OWN, host, err));
+    CLLM_TRY(measure(m, model, &model->run.prompts, engine, SHUFFLED, host, err));
     cllm__paired_test test;
     CLLM_TRY(cllm__compare(pool, m->nll[1], 1, m->nll[0], 1, n, 0, seed, &test, err));
     double tokens = (double)m->tokens, yes = m->sum[0] / tokens, no = m->sum[1] / tokens;
@@ -119,5 +128,36 @@ cllm_status cllm__content_likelihood(struct json_object **out, const struct cllm
     measuring_free(&m);
     if (status == CLLM_OK) *out = result;
     else json_object_put(result);
+    return status;
+}
+
+/* The templates, but for the review's, which has its words alone, in `words`. */
+static cllm_status without_slots(cllm__prompts *prompts, int32_t **words, const cllm__prompts *from, cllm_error *err) {
+    const cllm__prompt *review = &from->review;
+    size_t n = 0;
+    CLLM_TRY(CLLM_NEW(*words, review->length, err));
+    for (size_t i = 0; i < review->length; i++) {
+        if (review->pattern[i] >= 0) (*words)[n++] = review->pattern[i];
+    }
+    if (n == 0) return cllm__fail(err, CLLM_ERR_DATA, "the template '%.100s' has no words: nothing stands before a review without its tokens", review->text);
+    *prompts = *from;
+    prompts->review = (cllm__prompt){.text = review->text, .pattern = *words, .length = n};
+    return CLLM_OK;
+}
+
+cllm_status cllm__content_likelihood_absent(double *nll, const struct cllm_model *model, cllm__engine *engine, cllm__split split,
+                                            cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+    measuring m = {0};
+    cllm__prompts prompts; /* all of it borrowed */
+    int32_t *words = NULL;
+    cllm_status status;
+    CLLM_TRY_CLEAN(without_slots(&prompts, &words, &model->run.prompts, err));
+    CLLM_TRY_CLEAN(read_reviews(&m, model, split, pool, host, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(m.nll[ABSENT], m.corpus.count + 1, err));
+    CLLM_TRY_CLEAN(measure(&m, model, &prompts, engine, ABSENT, host, err));
+    *nll = m.tokens > 0 ? m.sum[ABSENT] / (double)m.tokens : NAN;
+cleanup:
+    measuring_free(&m);
+    cllm__free(words);
     return status;
 }

@@ -13,4 +13,8 @@
 CLLM_CHECK cllm_status cllm__content_likelihood(struct json_object **out, const struct cllm_model *model, cllm__engine *engine,
                                                 cllm__split split, uint64_t seed, cllm__pool *pool, const cllm_host *host, cllm_error *err);
 
+/* −log p per token of the same reviews with prompts that name nobody: the template's words alone. NaN if there is none. */
+CLLM_CHECK cllm_status cllm__content_likelihood_absent(double *nll, const struct cllm_model *model, cllm__engine *engine, cllm__split split,
+                                                       cllm__pool *pool, const cllm_host *host, cllm_error *err);
+
 #endif

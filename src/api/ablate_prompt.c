@@ -1,0 +1,187 @@
+/*
+ * N2: what in the prompt matters? One change at a time to the paper's prompt: the user's soft token, the hard words around it, what
+ * the history is predicted among, its order, and whether its first item is predicted.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "api/ablation.h"
+#include "api/model_scorer.h"
+#include "base/alloc.h"
+#include "base/rng.h"
+
+/* Whose token stands for a user when the trained run is measured. */
+typedef enum token { OWN, OF_ANOTHER, NONE } token;
+
+typedef struct change {
+    const char *factor, *name;
+    const char *setting; /* of a training of its own; NULL: the method's own run is measured in another way */
+    const char *prompts;
+    token token;
+} change;
+
+/* About three times as many words. */
+#define LONG_PROMPTS \
+    "{\"collab\": \"The customer user_{i} of this shop has, over the last years, bought and rated with four or five stars, and so has " \
+    "interacted with\", \"rec\": \"The customer user_{i} of this shop has, over the last years, bought and rated with four or five stars, and so " \
+    "has interacted with {items}, and from all this it follows that next time the customer user_{i} will interact with\"}"
+
+static const char METHOD[] = "the paper's prompt";
+
+static const change CHANGES[] = {
+    {"", METHOD, "user-token=on", NULL, OWN},
+    {"user token", "no user token", "user-token=off", NULL, OWN},
+    {"user token", "user tokens shuffled in training", "user-token=shuffled", NULL, OWN},
+    {"user token", "another's user token when measured", NULL, NULL, OF_ANOTHER},
+    {"user token", "no user token when measured", NULL, NULL, NONE},
+    {"hard words", "no hard words", "hard-words=none", NULL, OWN},
+    {"hard words", "random hard words", "hard-words=random", NULL, OWN},
+    {"hard words", "a longer template", "hard-words=template", LONG_PROMPTS, OWN},
+    {"main text", "joint softmax", "main-text=joint", NULL, OWN},
+    {"main text", "joint softmax, joined by and", "main-text=joint-and", NULL, OWN},
+    {"order", "ascending order", "reorder=0", NULL, OWN},
+    {"first item", "first item not predicted", "predict-first=0", NULL, OWN},
+};
+
+static cllm_status plan(cllm__ablation *a, cllm_error *err) {
+    (void)err;
+    for (size_t data = 0; data < cllm__ablation_data_sets(a); data++) {
+        size_t method = SIZE_MAX;
+        for (size_t i = 0; i < CLLM_LEN(CHANGES); i++) {
+            const change *c = &CHANGES[i];
+            cllm__arm *arm = cllm__ablation_add(a, data, c->factor, "%s", c->name);
+            arm->kind = (int)i;
+            if (i == 0) method = cllm__arm_index(a, arm);
+            else arm->reference = method;
+            arm->prompts = c->prompts;
+            if (c->setting == NULL) arm->run = method;
+            else cllm__arm_set(arm, "%s", c->setting);
+            /* Ten trainings in a test: their texts, which no arm changes, cost most. */
+            if (cllm__ablation_scale(a) == CLLM__SCALE_SMOKE) cllm__arm_set(arm, "content-share=0.05");
+        }
+    }
+    return CLLM_OK;
+}
+
+/* ---- Measuring ---- */
+
+/* The training loss of the last epoch of a phase, in nats a target. */
+static cllm_status last_loss(const cllm__measuring *m, const char *phase, double *nll, cllm_error *err) {
+    struct json_object *epochs;
+    CLLM_TRY(cllm__run_epochs(m->folder, &epochs, err));
+    *nll = NAN;
+    for (size_t i = 0; i < json_object_array_length(epochs); i++) {
+        struct json_object *epoch = json_object_array_get_idx(epochs, i);
+        if (strcmp(cllm__json_shown(epoch, "phase"), phase) == 0) *nll = cllm__json_number(epoch, "nll");
+    }
+    json_object_put(epochs);
+    return CLLM_OK;
+}
+
+/* Users with a history exchange their tokens so that nobody keeps his own: a random order read as one cycle. */
+static cllm_status deal_tokens(int32_t *tokens, const cllm__interactions *train, uint64_t seed, cllm_error *err) {
+    size_t *order, n = 0;
+    CLLM_TRY(CLLM_NEW(order, train->n_users + 1, err));
+    for (size_t user = 0; user < train->n_users; user++) {
+        tokens[user] = (int32_t)user;
+        if (cllm__row_count(train, user) > 0) order[n++] = user;
+    }
+    cllm__rng rng = cllm__rng_make(seed, CLLM_RNG_PROMPT, 4, 0);
+    cllm__rng_shuffle_size(&rng, order, n);
+    for (size_t i = 0; i < n; i++) tokens[order[i]] = (int32_t)order[(i + 1) % n];
+    cllm__free(order);
+    return CLLM_OK;
+}
+
+static cllm_status rank_with_tokens(cllm__measuring *m, token whose, cllm_error *err) {
+    const cllm__eval_data data = cllm__measure_data(m);
+    int32_t *tokens;
+    cllm__model_scorer scorer = {0};
+    CLLM_TRY(CLLM_NEW(tokens, data.train->n_users + 1, err));
+    cllm_status status = deal_tokens(tokens, data.train, m->seed, err);
+    if (status == CLLM_OK) {
+        cllm__model_scorer_of(&scorer, m->model, m->engine, data.train, 1, m->pool);
+        scorer.token_of = tokens;
+        scorer.visitors = whose == NONE;
+        const cllm__scorer interface = cllm__model_scorer_interface(&scorer);
+        status = cllm__measure_ranking(m, &interface, NULL, NULL, 0, err);
+    }
+    cllm__model_scorer_free(&scorer);
+    cllm__free(tokens);
+    return status;
+}
+
+static cllm_status measure(cllm__measuring *m, cllm_error *err) {
+    const change *c = &CHANGES[m->arm->kind];
+    double nll;
+    if (c->token != OWN) return rank_with_tokens(m, c->token, err);
+    CLLM_TRY(last_loss(m, "collab", &nll, err));
+    cllm__measure_column(m, "collab_nll", nll);
+    CLLM_TRY(last_loss(m, "rec", &nll, err));
+    cllm__measure_column(m, "rec_nll", nll);
+    return cllm__measure_ranking(m, NULL, NULL, NULL, 0, err);
+}
+
+/* ---- The sentence ---- */
+
+/* Changes of one kind: those that count and gain, or lose, or do not count. */
+static cllm_status list(cllm__ablation *a, size_t data, const char *words, int wanted, bool *any, cllm_error *err) {
+    size_t method = cllm__ablation_find(a, data, "", METHOD), listed = 0;
+    for (size_t i = 1; i < CLLM_LEN(CHANGES); i++) {
+        cllm__difference d;
+        CLLM_TRY(cllm__ablation_compare(a, cllm__ablation_find(a, data, CHANGES[i].factor, CHANGES[i].name), method, NULL, &d, err));
+        if ((d.counts ? (d.test.difference > 0 ? 1 : -1) : 0) != wanted) continue;
+        cllm__ablation_say(a, "%s%s", listed == 0 ? words : "; ", CHANGES[i].name);
+        if (wanted != 0) cllm__ablation_say(a, " (%+.4f)", d.test.difference);
+        listed++;
+    }
+    if (listed > 0) cllm__ablation_say(a, ".");
+    *any = *any || (listed > 0 && wanted != 0);
+    return CLLM_OK;
+}
+
+/* Whether the homogeneous main text is the steadier one: loss an item, and its spread over the seeds where there are several. */
+static void say_loss(cllm__ablation *a, size_t data) {
+    double spread, joint_spread, and_spread;
+    double items = cllm__ablation_value(a, cllm__ablation_find(a, data, "", METHOD), "columns/collab_nll", &spread);
+    double joint = cllm__ablation_value(a, cllm__ablation_find(a, data, "main text", "joint softmax"), "columns/collab_nll", &joint_spread);
+    double joined = cllm__ablation_value(a, cllm__ablation_find(a, data, "main text", "joint softmax, joined by and"), "columns/collab_nll", &and_spread);
+    cllm__ablation_say(a, " An item of the history costs %.3f nats in the last collaborative epoch; %.3f with a joint softmax and %.3f with \"and\" between items",
+                       items, joint, joined);
+    if (isfinite(spread)) {
+        cllm__ablation_say(a, " (standard deviation over the seeds %.4f, %.4f and %.4f)", spread, joint_spread, and_spread);
+    }
+    cllm__ablation_say(a, ".");
+}
+
+static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
+    for (size_t data = 0; data < cllm__ablation_data_sets(a); data++) {
+        bool any = false;
+        if (data > 0) cllm__ablation_say(a, " ");
+        if (cllm__ablation_data_sets(a) > 1) cllm__ablation_say(a, "%s: ", cllm__ablation_data_name(a, data));
+        cllm__ablation_say(a, "Compared with the paper's prompt,");
+        CLLM_TRY(list(a, data, " these cost NDCG@100: ", -1, &any, err));
+        CLLM_TRY(list(a, data, any ? " These gain: " : " these gain NDCG@100: ", 1, &any, err));
+        CLLM_TRY(list(a, data, any ? " No difference beyond the noise: " : " no change makes a difference beyond the noise: ", 0, &any, err));
+        say_loss(a, data);
+    }
+    return CLLM_OK;
+}
+
+static const cllm__column COLUMNS[] = {
+    {.name = "collab_nll", .label = "training loss an item, collaborative", .format = "%.4f", .plotted = true},
+    {.name = "rec_nll", .label = "training loss a target, recommendation", .format = "%.4f"},
+};
+
+const cllm__study CLLM__STUDY_PROMPT = {
+    .name = "prompt",
+    .title = "What in the prompt matters",
+    .question = "A prompt is made of the user's own token, hard words, and a history in which items are predicted among items alone. Which of these does the "
+                "method need? Each row changes one thing.",
+    .n_shops = 1,
+    .columns = COLUMNS,
+    .n_columns = CLLM_LEN(COLUMNS),
+    .plan = plan,
+    .measure = measure,
+    .conclude = conclude,
+};
