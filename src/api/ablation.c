@@ -491,6 +491,16 @@ static size_t schedule(const cllm__ablation *a, const char *preset, const char *
     return n;
 }
 
+cllm_status cllm__ablation_config(const cllm__ablation *a, const char *preset, cllm__train_config *config, cllm_error *err) {
+    const char *settings[16];
+    if (preset == NULL) preset = base_preset(a);
+    size_t n = schedule(a, preset, settings);
+    CLLM_TRY(cllm__train_config_preset(config, preset, err));
+    for (size_t i = 0; i < n; i++) CLLM_TRY(cllm__train_config_set(config, settings[i], err));
+    for (size_t i = 0; i < a->options.n_settings; i++) CLLM_TRY(cllm__train_config_set(config, a->options.settings[i], err));
+    return CLLM_OK;
+}
+
 static cllm_status train(cllm__ablation *a, size_t index, size_t seed, const char *folder, cllm_error *err) {
     const cllm__arm *arm = &a->arms[index];
     const char *preset = arm->preset != NULL ? arm->preset : base_preset(a), **settings;
@@ -637,7 +647,10 @@ cllm_status cllm_ablate(const cllm_ablate_options *options, char **results, cllm
         snprintf(err->message, sizeof err->message, "interrupted; go on with: cllm4rec ablate --resume -o %s", options->output);
     }
     if (status == CLLM_OK && results != NULL) status = cllm__json_to_text(json_object_get(a->state), results, err);
-    for (size_t i = 0; i < a->n_arms; i++) cllm__free(a->arms[i].backbone);
+    for (size_t i = 0; i < a->n_arms; i++) {
+        cllm__free(a->arms[i].dataset);
+        cllm__free(a->arms[i].backbone);
+    }
     for (size_t i = 0; i < a->n_data; i++) {
         cllm__free(a->data[i].path);
         cllm__free(a->data[i].backbone);

@@ -43,8 +43,8 @@ typedef struct cllm__arm {
     int kind;         /* the study's own */
     /* Of its training. NULL: as for all arms. */
     const char *preset;
-    const char *dataset; /* a folder of the study's making to train on (measure() then sees that one) */
-    char *backbone;      /* freed with the arm (cllm__strdup) */
+    char *dataset;  /* a folder of the study's making to train on (measure() then sees that one); freed with the arm (cllm__strdup) */
+    char *backbone; /* freed with the arm too */
     const char *prompts;
     char settings[CLLM__ARM_SETTINGS][CLLM__ARM_SETTING]; /* on top of preset, scale and --set */
     size_t n_settings;
@@ -116,6 +116,8 @@ extern const cllm__study *const CLLM__STUDIES[]; /* ends with NULL */
 
 const cllm_ablate_options *cllm__ablation_options(const cllm__ablation *a);
 cllm__scale cllm__ablation_scale(const cllm__ablation *a);
+/* The settings that an arm of this preset (NULL: the study's) has before its own. */
+CLLM_CHECK cllm_status cllm__ablation_config(const cllm__ablation *a, const char *preset, cllm__train_config *config, cllm_error *err);
 size_t cllm__ablation_data_sets(const cllm__ablation *a);
 const char *cllm__ablation_data_name(const cllm__ablation *a, size_t data);
 const char *cllm__ablation_data_path(const cllm__ablation *a, size_t data);
