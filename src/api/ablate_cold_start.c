@@ -535,7 +535,7 @@ static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
     return CLLM_OK;
 }
 
-static const cllm__column COLUMNS[] = {{"targets", "held-out rows", "%.0f", false}};
+static const cllm__column COLUMNS[] = {{.name = "targets", .label = "held-out rows", .format = "%.0f"}};
 
 const cllm__study CLLM__STUDY_COLD_START = {
     .name = "cold-start",

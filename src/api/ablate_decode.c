@@ -240,11 +240,11 @@ static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
 }
 
 static const cllm__column COLUMNS[] = {
-    {"ms", "ms a user", "%.3f", true},
-    {"listed", "items a list", "%.1f", false},
-    {"repeats", "share of repeats", "%.4f", false},
-    {"words", "share of words", "%.4f", false},
-    {"word_mass", "probability of a word", "%.4f", false},
+    {.name = "ms", .label = "ms a user", .format = "%.3f", .plotted = true},
+    {.name = "listed", .label = "items a list", .format = "%.1f"},
+    {.name = "repeats", .label = "share of repeats", .format = "%.4f"},
+    {.name = "words", .label = "share of words", .format = "%.4f"},
+    {.name = "word_mass", .label = "probability of a word", .format = "%.4f"},
 };
 
 const cllm__study CLLM__STUDY_DECODE = {
