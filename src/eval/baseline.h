@@ -6,6 +6,7 @@
  *     itemknn     Σ s_ij over those of the user's items i that are among j's nearest neighbours;
  *                 s_ij = c_ij / (sqrt(n_i·n_j) + shrinkage), where c_ij users had both and n_i users had i
  *                 (Deshpande & Karypis 2004)
+ *     userknn     Σ c² over the user's nearest users, by a cosine of histories (user_neighbours.h)
  *     ease        Σ B_ij over the user's items i; B = I − P·diag(1/diag P), P = (XᵀX + λI)⁻¹, so that B's diagonal is 0
  *                 (Steck 2019)
  *     textknn     Σ over the user's items of the cosine between their tf-idf vectors and j's (tfidf.h)
@@ -44,6 +45,10 @@ typedef struct cllm__itemknn_options {
 /* Memory: 8 bytes a neighbour of an item. */
 CLLM_CHECK cllm_status cllm__itemknn_create(cllm__baseline *out, const cllm__interactions *train,
                                             cllm__itemknn_options options, cllm__pool *pool, const cllm_host *host,
+                                            cllm_error *err);
+
+/* `neighbours` ≥ 1 of each user. */
+CLLM_CHECK cllm_status cllm__userknn_create(cllm__baseline *out, const cllm__interactions *train, size_t neighbours, cllm__pool *pool,
                                             cllm_error *err);
 
 /* Bytes that EASE on n_items takes at its peak. */
@@ -101,7 +106,7 @@ CLLM_CHECK cllm_status cllm__bpr_create(cllm__baseline *out, const cllm__interac
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    /* NULL: "popularity,itemknn,textknn,ease,ease_text", those on texts if there are texts. "all": these, als and bpr.
+    /* NULL: "popularity,itemknn,textknn,ease,ease_text", those on texts if there are texts. "all": these, userknn, als and bpr.
      * "none", or a list of names, among them also "random". */
     const char *list;
     const char *const

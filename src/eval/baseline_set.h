@@ -11,6 +11,7 @@ typedef enum cllm__baseline_kind {
     CLLM__BASE_TEXTKNN,
     CLLM__BASE_EASE,
     CLLM__BASE_EASE_TEXT,
+    CLLM__BASE_USERKNN,
     CLLM__BASE_ALS,
     CLLM__BASE_BPR,
     CLLM__BASE_KINDS
@@ -22,6 +23,7 @@ typedef enum cllm__baseline_parameter {
     CLLM__EASE_LAMBDA,
     CLLM__TEXT_LAMBDA,
     CLLM__TEXT_WEIGHT,
+    CLLM__USERKNN_NEIGHBOURS,
     CLLM__ALS_FACTORS,
     CLLM__ALS_REGULARIZATION,
     CLLM__ALS_ALPHA,

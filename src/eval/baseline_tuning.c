@@ -181,12 +181,14 @@ static cllm_status tune_ease(tuning *t, cllm__baseline_parameter lambda, cllm_er
 static cllm_status tune_one(tuning *t, cllm__baseline_kind kind, cllm_error *err) {
     static const axis itemknn[] = {{CLLM__ITEMKNN_NEIGHBOURS, 3, {20, 100, 500}},
                                    {CLLM__ITEMKNN_SHRINKAGE, 4, {0, 10, 100, 1000}}};
+    static const axis userknn[] = {{CLLM__USERKNN_NEIGHBOURS, 4, {50, 100, 300, 1000}}};
     static const axis als[] = {{CLLM__ALS_REGULARIZATION, 3, {16, 64, 256}}, {CLLM__ALS_ALPHA, 3, {8, 32, 128}}};
     static const axis bpr[] = {{CLLM__BPR_LEARNING_RATE, 2, {0.05, 0.1}}, {CLLM__BPR_REGULARIZATION, 3, {0.01, 0.03, 0.1}}};
     t->kind = kind;
     t->trials = 0;
     switch (kind) {
     case CLLM__BASE_ITEMKNN: return try_grid(t, itemknn, CLLM_LEN(itemknn), err);
+    case CLLM__BASE_USERKNN: return try_grid(t, userknn, CLLM_LEN(userknn), err);
     case CLLM__BASE_ALS:
         CLLM_TRY(try_grid(t, als, CLLM_LEN(als), err));
         return walk(t, CLLM__ALS_FACTORS, 2, 0, ALS_DOUBLINGS, err);

@@ -16,7 +16,7 @@ enum { CACHE_BYTES = 1 << 16 };
 static const char g_format[] = "cllm4rec baselines 1";
 
 static const char *const g_names[CLLM__BASE_KINDS] = {"random", "popularity", "itemknn", "textknn",
-                                                      "ease",   "ease_text",  "als",     "bpr"};
+                                                      "ease",   "ease_text",  "userknn", "als", "bpr"};
 
 static const struct {
     cllm__baseline_kind kind;
@@ -29,6 +29,7 @@ static const struct {
     [CLLM__EASE_LAMBDA] = {CLLM__BASE_EASE, "lambda", 1e-9, 1e12, 200, false},
     [CLLM__TEXT_LAMBDA] = {CLLM__BASE_EASE_TEXT, "lambda", 1e-9, 1e12, 200, false},
     [CLLM__TEXT_WEIGHT] = {CLLM__BASE_EASE_TEXT, "weight", 0, 1e12, 10, false},
+    [CLLM__USERKNN_NEIGHBOURS] = {CLLM__BASE_USERKNN, "neighbours", 1, INT32_MAX, 300, true},
     [CLLM__ALS_FACTORS] = {CLLM__BASE_ALS, "factors", 1, 4096, 64, true},
     [CLLM__ALS_REGULARIZATION] = {CLLM__BASE_ALS, "regularization", 1e-9, 1e12, 64, false},
     [CLLM__ALS_ALPHA] = {CLLM__BASE_ALS, "alpha", 0, 1e9, 32, false},

@@ -46,7 +46,7 @@ static cllm_status parse_list(wishes *w, const char *list, cllm_error *err) {
         if (found == CLLM__BASE_KINDS) {
             return cllm__fail(err, CLLM_ERR_USAGE,
                               "'%.*s' is no baseline: give all, none, or some of "
-                              "random,popularity,itemknn,textknn,ease,ease_text,als,bpr",
+                              "random,popularity,itemknn,textknn,ease,ease_text,userknn,als,bpr",
                               (int)(length < 100 ? length : 100), c);
         }
         if (wanted(w, found))
@@ -122,6 +122,7 @@ cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind,
     case CLLM__BASE_EASE_TEXT:
         return cllm__ease_text_create(out, train, features, v[CLLM__TEXT_WEIGHT], v[CLLM__TEXT_LAMBDA],
                                       options->memory_limit, pool, host, err);
+    case CLLM__BASE_USERKNN: return cllm__userknn_create(out, train, (size_t)v[CLLM__USERKNN_NEIGHBOURS], pool, err);
     case CLLM__BASE_ALS: {
         cllm__als_options o = {.factors = (size_t)v[CLLM__ALS_FACTORS],
                                .regularization = v[CLLM__ALS_REGULARIZATION],

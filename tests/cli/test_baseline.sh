@@ -7,7 +7,7 @@ run prepare reviews.tsv --items items.tsv -o data -q
 
 run baseline data --json
 equal models "$(get -n models)" 7
-for model in popularity itemknn textknn ease ease_text als bpr; do
+for model in popularity itemknn textknn ease ease_text userknn als bpr; do
     value=$(get models/$model/ndcg@100)
     awk -v v="$value" 'BEGIN { exit !(v > 0 && v <= 1) }' || die "ndcg@100 of $model is $value"
 done

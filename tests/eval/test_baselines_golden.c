@@ -73,6 +73,8 @@ static void test_scores(void **state) {
     check_scores(&g, &b, "itemknn_few");
     check_ok(cllm__textknn_create(&b, &g.train, &g.features, NULL, &err), &err);
     check_scores(&g, &b, "textknn");
+    check_ok(cllm__userknn_create(&b, &g.train, 5, NULL, &err), &err);
+    check_scores(&g, &b, "userknn");
     check_ok(cllm__ease_create(&b, &g.train, 20, 0, NULL, NULL, &err), &err);
     check_scores(&g, &b, "ease");
     check_ok(cllm__ease_text_create(&b, &g.train, &g.features, 7, 20, 0, NULL, NULL, &err), &err);

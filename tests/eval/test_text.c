@@ -287,11 +287,11 @@ static void test_defaults(void **state) {
         {"all",
          &texts,
          one,
-         {"popularity", "itemknn", "textknn", "ease_text", "als", "bpr"},
+         {"popularity", "itemknn", "textknn", "ease_text", "userknn", "als", "bpr"},
          "ease is left out",
          "ease_text: ",
          1},
-        {"all", &no_texts, one, {"popularity", "itemknn", "ease", "als", "bpr"}, "", "ease: ", 0},
+        {"all", &no_texts, one, {"popularity", "itemknn", "ease", "userknn", "als", "bpr"}, "", "ease: ", 0},
         {"ease,ease_text", &texts, both - 1, {NULL}, NULL, "", 0},
         {"ease", &texts, one - 1, {NULL}, NULL, "", 0},
     };

@@ -58,7 +58,7 @@ static void test_lists(void **state) {
     cllm_error err;
     fixture f = make_fixture(10, 8, 6, 1);
     static const struct {
-        const char *list, *names[5];
+        const char *list, *names[6];
         size_t count;
     } good[] = {{"none", {0}, 0},
                 {"popularity", {"popularity"}, 1},
@@ -66,7 +66,7 @@ static void test_lists(void **state) {
                 {NULL, {"popularity", "itemknn", "ease"}, 3},
                 {"random,ease,itemknn,popularity", {"random", "ease", "itemknn", "popularity"}, 4},
                 {"bpr,als", {"bpr", "als"}, 2},
-                {"all", {"popularity", "itemknn", "ease", "als", "bpr"}, 5}};
+                {"all", {"popularity", "itemknn", "ease", "userknn", "als", "bpr"}, 6}};
     for (size_t i = 0; i < CLLM_LEN(good); i++) {
         cllm__baselines b;
         check_ok(cllm__baselines_create(&b, &f.split[0], &(cllm__baselines_options){.list = good[i].list}, &err), &err);

@@ -126,6 +126,20 @@ def textknn(x, t):
     return x @ (t @ t.T)
 
 
+def userknn(x, neighbours):
+    """Cosines are rounded to single precision, as the program does it: what is equal then is a tie."""
+    had = x.sum(0)
+    w = np.where(had > 0, np.log(len(x) / np.maximum(had, 1)), 0)
+    length = np.linalg.norm(x * w, axis=1)
+    norm = np.outer(length, length)
+    near = np.divide((x * w) @ (x * w).T, norm, out=np.zeros_like(norm), where=norm > 0)
+    np.fill_diagonal(near, 0)
+    near, keys = near.astype(np.float32), tie_keys(len(x), 0)
+    for user in range(len(x)):
+        near[user, np.lexsort((keys, -near[user]))[neighbours:]] = 0
+    return near.astype(float) ** 2 @ x
+
+
 def als(x, regularization, alpha, iterations, items):
     """Hu, Koren & Volinsky (2008), equation 4, as printed; `items` are the items' first vectors."""
     def solve(rows, y):
@@ -237,6 +251,7 @@ def fixture():
         "text.start": np.concatenate([[0], np.cumsum((t > 0).sum(1))]).astype("<u8"), "text.words": word_column.astype("<i4"),
         "text.values": t[word_row, word_column].astype("<f4"), "text.n_words": np.array([words], "<i4"),
         "popularity": popularity(x), "itemknn": itemknn(x, 0, 10.0), "itemknn_few": itemknn(x, 8, 2.5), "textknn": textknn(x, text),
+        "userknn": userknn(x, 5),
         "ease": ease(x, 20.0), "ease_text": ease(x, 20.0, text, 7.0),
         "als.initial": initial, "als": als(x, 3.0, 8.0, 5, initial),
     }
@@ -247,7 +262,7 @@ def fixture():
 
 def check(folder, path):
     (train, valid, test), orders, texts = read_data(folder)
-    names = ["popularity", "itemknn", "textknn", "ease", "ease_text"]
+    names = ["popularity", "itemknn", "textknn", "ease", "ease_text", "userknn"]
     ours = program(path, folder, "--models", ",".join(names))
     t = tfidf(texts, train.shape[1])
     worst = 0.0
@@ -256,7 +271,7 @@ def check(folder, path):
         p = parameters_of(ours[name])
         scores = {"popularity": lambda: popularity(train), "itemknn": lambda: itemknn_single(train, orders, int(p["neighbours"]), p["shrinkage"]),
                   "textknn": lambda: textknn(train, t), "ease": lambda: ease(train, p["lambda"]),
-                  "ease_text": lambda: ease(train, p["lambda"], t, p["weight"])}[name]()
+                  "ease_text": lambda: ease(train, p["lambda"], t, p["weight"]), "userknn": lambda: userknn(train, int(p["neighbours"]))}[name]()
         theirs = metrics(scores, train, test).mean(0)
         difference = max(abs(ours[name][label] - value) for label, value in zip(LABELS, theirs))
         worst = max(worst, difference)
