@@ -197,9 +197,9 @@ static cllm_status figures(const cllm__ablation *a, cllm__page *page, cllm_error
 /* ---- The study ---- */
 
 static const cllm__column COLUMNS[] = {
-    {"distance", "mean ‖z^l − z^c‖²", "%.4g", true},
-    {"cosine", "mean cosine of z^l and z^c", "%.4f", true},
-    {"review_nll", "NLL of held-out reviews", "%.4f", true},
+    {.name = "distance", .label = "mean ‖z^l − z^c‖²", .format = "%.4g", .plotted = true},
+    {.name = "cosine", .label = "mean cosine of z^l and z^c", .format = "%.4f", .plotted = true},
+    {.name = "review_nll", .label = "NLL of held-out reviews", .format = "%.4f", .plotted = true},
 };
 
 const cllm__study CLLM__STUDY_LAMBDA = {

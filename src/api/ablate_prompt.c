@@ -169,8 +169,8 @@ static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
 }
 
 static const cllm__column COLUMNS[] = {
-    {.name = "collab_nll", .label = "training loss an item, collaborative", .format = "%.4f", .plotted = true},
-    {.name = "rec_nll", .label = "training loss a target, recommendation", .format = "%.4f"},
+    {.name = "collab_nll", .label = "training loss an item, collaborative", .format = "%.4f", .plotted = true, .spread = true},
+    {.name = "rec_nll", .label = "training loss a target, recommendation", .format = "%.4f", .spread = true},
 };
 
 const cllm__study CLLM__STUDY_PROMPT = {

@@ -88,6 +88,7 @@ typedef struct cllm__column {
     const char *label; /* on the page: "NLL of held-out reviews" */
     const char *format; /* of a value: "%.4f" */
     bool plotted;      /* gets a figure of its own */
+    bool spread;       /* with several seeds, its standard deviation over them stands beside it ("review_nll_spread") */
 } cllm__column;
 
 typedef struct cllm__study {

@@ -80,7 +80,10 @@ static cllm_status fill(cells *c, const cllm__ablation *a, size_t i, bool series
         const cllm__column *column = &a->study->columns[k];
         char path[96];
         snprintf(path, sizeof path, "columns/%s", column->name);
-        number_cell(c, column->name, column->label, column->format, cllm__ablation_value(a, i, path, NULL));
+        number_cell(c, column->name, column->label, column->format, cllm__ablation_value(a, i, path, &spread));
+        if (!column->spread || a->options.seeds < 2) continue;
+        snprintf(path, sizeof path, "%s_spread", column->name);
+        number_cell(c, path, "spread", column->format, spread);
     }
     number_cell(c, "seconds", "seconds", "%.1f", cllm__ablation_value(a, i, "seconds", NULL));
     cell(c, "epochs", "epochs", cllm__json_shown(cllm__ablation_result(a, i, 1), "epochs"));

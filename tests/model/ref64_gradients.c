@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "model/engine.h"
+#include "model/heads.h"
 
 #define OK(call) do { cllm_error error_ = {0}; if ((call) != CLLM_OK) fail_msg("%s: %s", #call, error_.message); } while (0)
 #define ERR (&error_)
@@ -245,9 +246,9 @@ static void test_joint_softmax(void **state) {
     (void)state;
     world w;
     open_world(&w);
-    const variant v = {.name = "joint", .stage = CLLM__STAGE_COLLAB, .reg = CLLM__REG_MAP, .predict_first = true, .joint = true};
+    const variant joint = {.name = "joint", .stage = CLLM__STAGE_COLLAB, .reg = CLLM__REG_MAP, .predict_first = true, .joint = true};
     const cllm__objective objective = {.reg = CLLM__REG_MAP};
-    make_batch(&w.batch, &v);
+    make_batch(&w.batch, &joint);
     double *h = cllm__alloc(w.batch.n_out * w.width, sizeof *h), *word = cllm__alloc(w.width, sizeof *word), expected = 0;
     size_t joining = 0;
     OK(cllm__engine_hidden(w.engine, &w.own, &w.batch, h, ERR));
@@ -280,6 +281,22 @@ static void test_joint_softmax(void **state) {
     w.batch.joint = true;
     OK(cllm__engine_step(w.engine, &w.batch, &w.own, NULL, &objective, NULL, &loss, ERR));
     assert_true(loss.nll_sum > items.nll_sum + 0.1);
+    /* What a word loses by the items in its softmax: −ln(1 − their mass). */
+    cllm__heads heads = {0};
+    int32_t v = 29, class = ITEMS + v;
+    double alone, together, mass[2] = {0};
+    OK(cllm__word_head(&heads, h, 1, w.width, w.backbone, &v, 1, &alone, NULL, ERR));
+    OK(cllm__item_head(&heads, h, 1, w.width, w.own.items, ITEMS, NULL, w.backbone, (cllm__head_targets){.targets = &class}, 1, &together, NULL, NULL,
+                       false, ERR));
+    for (int k = 0; k < ITEMS + N; k++) {
+        double logit = 0;
+        if (k >= ITEMS) cllm__backbone_embed(w.backbone, k - ITEMS, word);
+        for (size_t c = 0; c < w.width; c++) logit += (k < ITEMS ? w.own.items[(size_t)k * w.width + c] : word[c]) * h[c];
+        mass[k < ITEMS] += exp(logit);
+    }
+    assert_true(fabs(together - alone + log(1 - mass[1] / (mass[0] + mass[1]))) < 1e-9);
+    assert_true(together > alone + 1e-3);
+    cllm__heads_free(&heads);
     cllm__free(h);
     cllm__free(word);
     close_world(&w);
