@@ -16,6 +16,7 @@
 #include "base/host.h"
 #include "base/io.h"
 #include "formats/safetensors.h"
+#include "train/schedule.h"
 
 static const char FORMAT[] = "cllm4rec ablation 1";
 static const char *const SCALES[] = {"smoke", "small", "full"};
@@ -533,13 +534,15 @@ static cllm_status keep_training(struct json_object *result, const char *folder,
     struct json_object *epochs;
     double seconds = 0;
     char asked[96];
+    const cllm__train_config *config = &model->run.config;
     CLLM_TRY(cllm__run_epochs(folder, &epochs, err));
     for (size_t i = 0; i < json_object_array_length(epochs); i++) {
         double of_epoch = cllm__json_number(json_object_array_get_idx(epochs, i), "seconds");
         if (isfinite(of_epoch)) seconds += of_epoch;
     }
     json_object_put(epochs);
-    cllm__train_config_get(&model->run.config, "epochs", asked, sizeof asked);
+    snprintf(asked, sizeof asked, "%d/%d/%d", cllm__schedule_epochs(config, CLLM__PHASE_WARMUP), cllm__schedule_epochs(config, CLLM__PHASE_COLLAB),
+             cllm__schedule_epochs(config, CLLM__PHASE_REC));
     cllm__json_put_text(result, "epochs", asked);
     json_object_object_add(result, "seconds", json_object_new_double(seconds));
     return CLLM_OK;

@@ -74,6 +74,7 @@ static cllm_status validate(void *context, const cllm__tables *tables, cllm__val
     cllm__model_scorer_free(&t->scorer);
     cllm__model_scorer_init(&t->scorer, t->trainer.engine, tables, &t->run.prompts, data.train,
                             t->run.config.mask_cold ? t->trainer.cold : NULL, t->run.config.seed);
+    t->scorer.ascending = t->run.config.prompt_ascending;
     cllm__scorer scorer = cllm__model_scorer_interface(&t->scorer);
     size_t ks[3 + CLLM__MONITOR_MAX] = {20, 40, 100}, n_ks = 3;
     for (size_t i = 0; i < t->monitor.count; i++) {
@@ -280,6 +281,22 @@ static cllm_status parse_prompts(const char *text, struct json_object **object, 
     return cllm__fail(err, CLLM_ERR_USAGE, "the templates are not a JSON object of texts");
 }
 
+/* Without finetuning the pretrained head recommends: the prompt is then what the collaborative model was trained to go on from, its own
+ * prompt and the items, and no other template takes its place. */
+static cllm_status prompt_for_pretrained(struct json_object **overrides, cllm_error *err) {
+    if (*overrides == NULL) *overrides = json_object_new_object();
+    if (cllm__json_at(*overrides, "rec") != NULL) return CLLM_OK;
+    const char *collab = cllm__json_string(*overrides, "collab"), *text = collab != NULL ? collab : cllm__prompt_default("collab");
+    static const char list[] = " {items}";
+    char *joined = cllm__alloc(strlen(text) + sizeof list, 1);
+    if (joined == NULL) return cllm__fail_nomem(err);
+    memcpy(joined, text, strlen(text));
+    memcpy(joined + strlen(text), list, sizeof list);
+    cllm__json_put_text(*overrides, "rec", joined);
+    cllm__free(joined);
+    return CLLM_OK;
+}
+
 /* The head has the tokenizer's words only, so that comes first; but of two errors the backbone's says more. */
 static cllm_status open_given(training *t, const char *path, cllm_error *err) {
     cllm__backbone_options options = {.dtype = t->run.backbone_dtype, .training = true, .pool = t->pool};
@@ -314,7 +331,8 @@ static cllm_status open_language_model(training *t, const char *folder, cllm_err
     CLLM_TRY_CLEAN(cllm__id_space_check(&space, t->run.tokenizer, err));
     struct json_object *overrides;
     CLLM_TRY_CLEAN(parse_prompts(t->options->prompts, &overrides, err));
-    status = cllm__prompts_compile(&t->run.prompts, t->run.tokenizer, overrides, err);
+    if (!t->run.config.finetune) status = prompt_for_pretrained(&overrides, err);
+    if (status == CLLM_OK) status = cllm__prompts_compile(&t->run.prompts, t->run.tokenizer, overrides, err);
     json_object_put(overrides);
     if (status == CLLM_OK) status = cllm__run_shape_prompts(&t->run, err);
     if (status == CLLM_OK) status = cllm__tokenizer_choose_bos(t->run.tokenizer, t->run.bos, &t->run.bos_token, err);
@@ -600,16 +618,15 @@ cllm_status cllm_train(const cllm_train_options *options, char **report, cllm_er
 }
 
 cllm_status cllm_train_presets(char **json, cllm_error *err) {
-    static const char *const names[] = {"paper", "faithful", "accurate"};
     struct json_object *object = json_object_new_object();
-    for (size_t i = 0; i < CLLM_LEN(names); i++) {
+    for (size_t i = 0; cllm__train_preset_name(i) != NULL; i++) {
         cllm__train_config config;
-        cllm_status status = cllm__train_config_preset(&config, names[i], err);
+        cllm_status status = cllm__train_config_preset(&config, cllm__train_preset_name(i), err);
         if (status != CLLM_OK) {
             json_object_put(object);
             return status;
         }
-        json_object_object_add(object, names[i], cllm__config_to_json(&config));
+        json_object_object_add(object, cllm__train_preset_name(i), cllm__config_to_json(&config));
     }
     return cllm__json_to_text(object, json, err);
 }

@@ -90,6 +90,9 @@ typedef struct cllm__prompts {
 #undef CLLM_PROMPT_MEMBER
 } cllm__prompts;
 
+/* A default template by its name. */
+const char *cllm__prompt_default(const char *name);
+
 /* The defaults, replaced by what `overrides` has: a JSON object of strings under the names above ("rec": "…"), or NULL.
  * An unknown name, a value that is no string, a template without the slot it needs: CLLM_ERR_DATA, naming it. */
 CLLM_CHECK cllm_status cllm__prompts_compile(cllm__prompts *prompts, const cllm__tokenizer *tokenizer,

@@ -18,6 +18,13 @@ static const entry entries[] = {
 #undef ENTRY
 };
 
+const char *cllm__prompt_default(const char *name) {
+    size_t i = 0;
+    while (i < CLLM_LEN(entries) && strcmp(entries[i].name, name) != 0) i++;
+    CLLM_ASSERT(i < CLLM_LEN(entries));
+    return entries[i].text;
+}
+
 static cllm__prompt *prompt_of(cllm__prompts *prompts, const entry *e) {
     return (cllm__prompt *)((char *)prompts + e->offset);
 }

@@ -9,10 +9,12 @@
 
 #define MONITOR "recall_capped@20+recall_capped@40+ndcg@100"
 
+/* What only variants and ablations change. */
+#define METHOD .finetune = true, .lambda_stages = {1, 1, 1}
 /* What goes beyond the paper is off, or as the paper has it. */
 #define OWN_DEFAULTS \
     .item_tokens = CLLM__ITEM_TOKENS_ID, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
-    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25
+    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, METHOD
 
 static const cllm__train_config PRESETS[] = {
     {
@@ -37,9 +39,23 @@ static const cllm__train_config PRESETS[] = {
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
-        .linear_weight = 0.15,
+        .linear_weight = 0.15, METHOD,
     },
 };
+
+/* The paper's variants (its ablations), as settings on top of "paper". */
+static const struct {
+    const char *name, *settings[2];
+} VARIANTS[] = {
+    {"llm-cf", {"content=0", "lambda-c=0"}},
+    {"llm-fixord", {"reorder=0", "prompt-order=ascending"}},
+    {"llm-prerec", {"finetune=0"}},
+};
+
+const char *cllm__train_preset_name(size_t index) {
+    size_t own = CLLM_LEN(PRESETS);
+    return index < own ? PRESETS[index].preset : index < own + CLLM_LEN(VARIANTS) ? VARIANTS[index - own].name : NULL;
+}
 
 cllm_status cllm__train_config_preset(cllm__train_config *config, const char *preset, cllm_error *err) {
     for (size_t i = 0; i < CLLM_LEN(PRESETS); i++) {
@@ -48,7 +64,17 @@ cllm_status cllm__train_config_preset(cllm__train_config *config, const char *pr
             return CLLM_OK;
         }
     }
-    return cllm__fail(err, CLLM_ERR_USAGE, "unknown preset '%s': there are paper, faithful and accurate", preset);
+    for (size_t i = 0; i < CLLM_LEN(VARIANTS); i++) {
+        if (strcmp(VARIANTS[i].name, preset) != 0) continue;
+        cllm__train_config variant = PRESETS[0];
+        for (size_t s = 0; s < CLLM_LEN(VARIANTS[i].settings) && VARIANTS[i].settings[s] != NULL; s++) {
+            CLLM_TRY(cllm__train_config_set(&variant, VARIANTS[i].settings[s], err));
+        }
+        variant.preset = VARIANTS[i].name;
+        *config = variant;
+        return CLLM_OK;
+    }
+    return cllm__fail(err, CLLM_ERR_USAGE, "unknown preset '%s': there are paper, faithful, accurate, llm-cf, llm-fixord and llm-prerec", preset);
 }
 
 /* ---- One setting ---- */
@@ -68,14 +94,17 @@ static const setting SETTINGS[] = {
     {"seed", SEED, AT(seed), 0, 0, {0}},
     {"epochs", THREE_INTS, AT(epochs), 0, 1000000, {0}},
     {"lr", THREE_NUMBERS, AT(lr), 0, 10, {0}},
+    {"finetune", SWITCH, AT(finetune), 0, 0, {0}},
     {"batch", INT, AT(batch), 1, 65536, {0}},
     {"max-text-tokens", INT, AT(max_text_tokens), 1, 1 << 20, {0}},
     {"content-share", NUMBER, AT(content_share), 1e-6, 1, {0}},
     {"lambda-c", NUMBER, AT(lambda_c), 0, INFINITY, {0}},
     {"lambda-l", NUMBER, AT(lambda_l), 0, 1e12, {0}},
+    {"lambda-stages", THREE_NUMBERS, AT(lambda_stages), 0, 1e6, {0}},
     {"reg", CHOICE, AT(reg_code), 0, 0, {"map", "code"}},
     {"predict-first", SWITCH, AT(predict_first), 0, 0, {0}},
     {"reorder", SWITCH, AT(reorder), 0, 0, {0}},
+    {"prompt-order", CHOICE, AT(prompt_ascending), 0, 0, {"random", "ascending"}},
     {"shuffle", SWITCH, AT(shuffle), 0, 0, {0}},
     {"target", CHOICE, AT(target_all), 0, 0, {"hold", "all"}},
     {"mask-share", RANGE, AT(mask_low), 0, 1, {0}},

@@ -23,18 +23,21 @@ typedef enum cllm__main_text { CLLM__MAIN_ITEMS, CLLM__MAIN_JOINT, CLLM__MAIN_JO
 typedef enum cllm__linear_kind { CLLM__LINEAR_NONE, CLLM__LINEAR_EASE, CLLM__LINEAR_EASE_TEXT } cllm__linear_kind;
 
 typedef struct cllm__train_config {
-    const char *preset; /* "paper", "faithful" or "accurate": a string constant */
+    const char *preset; /* cllm__train_preset_name(): a string constant */
     uint64_t seed;
     int epochs[3];      /* content warm-up, alternation, recommendation */
     double lr[3];       /* of the same three */
+    bool finetune;      /* false: no recommendation stage; the collaborative model's next item is what is recommended (LLM-PreRec) */
     int batch;          /* sequences per step */
     int max_text_tokens;
     double content_share; /* the part of the documents that one content epoch visits; the next epoch goes on behind it */
     double lambda_c; /* infinity: one set of tables for both models (trainer.h) */
     double lambda_l;
+    double lambda_stages[3]; /* factors of lambda_c in L-steps, C-steps and recommendation steps */
     bool reg_code;        /* the authors' code's convention instead of the paper's (design: reg = map | code) */
     bool predict_first;   /* the prompt's last state predicts the first main token */
     bool reorder;         /* items are reshuffled in every epoch; else ascending */
+    bool prompt_ascending; /* the history in a recommendation prompt stands by ascending item number; else in random order */
     bool shuffle;         /* users and documents are visited in a new order in every epoch; else ascending */
     bool target_all;      /* recommendation target: all of the user's items instead of the held-out part */
     double mask_low, mask_high; /* the masked share of a history is drawn from this range at each visit */
@@ -63,6 +66,8 @@ typedef struct cllm__train_config {
     int checkpoint_seconds;
 } cllm__train_config;
 
+/* The index-th preset's name, NULL past the end. The last of them are the paper's variants: "paper" with one thing changed. */
+const char *cllm__train_preset_name(size_t index);
 /* The preset's values; CLLM_ERR_USAGE for an unknown name (the message lists the known ones). */
 CLLM_CHECK cllm_status cllm__train_config_preset(cllm__train_config *config, const char *preset, cllm_error *err);
 /* Applies one "name=value". CLLM_ERR_USAGE names the setting, the value and what is allowed. */

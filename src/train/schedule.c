@@ -14,6 +14,7 @@ bool cllm__phase_is_content(cllm__phase phase) {
 
 int cllm__schedule_epochs(const cllm__train_config *config, cllm__phase phase) {
     if (phase == CLLM__PHASE_DONE || (cllm__phase_is_content(phase) && !config->content)) return 0;
+    if (phase >= CLLM__PHASE_REC && !config->finetune) return 0;
     return config->epochs[phase == CLLM__PHASE_WARMUP ? 0 : phase <= CLLM__PHASE_CONTENT ? 1 : 2];
 }
 

@@ -52,8 +52,10 @@ static cllm_status init_tables(cllm__trainer *t, cllm_error *err) {
 }
 
 cllm_status cllm__trainer_restart(cllm__trainer *t, cllm_error *err) {
-    if (t->config.epochs[0] + t->config.epochs[1] + t->config.epochs[2] == 0) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "epochs 0/0/0: there is nothing to do");
+    const int *epochs = t->config.epochs;
+    if (cllm__schedule_first(&t->config).phase == CLLM__PHASE_DONE) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "epochs %d/%d/%d%s%s: there is nothing to do", epochs[0], epochs[1], epochs[2],
+                          t->config.content ? "" : " without the content model", t->config.finetune ? "" : " without finetuning");
     }
     return init_tables(t, err);
 }
@@ -218,6 +220,7 @@ static cllm_status add_example(cllm__trainer *t, cllm__phase phase, int epoch, s
     size_t n_prompt, n_targets;
     cllm__mask_rules mask = {.share_low = config->mask_low, .share_high = config->mask_high, .target_all = config->target_all};
     cllm__rec_mask(t->items_scratch, &n_prompt, t->targets_scratch, &n_targets, items, n, mask, config->seed, (uint32_t)epoch, user);
+    if (config->prompt_ascending) cllm__collab_order(t->items_scratch, t->items_scratch, n_prompt, false, 0, 0, user);
     return cllm__batch_add_rec(&t->batch, &t->rules, t->in.prompts, token, t->items_scratch, n_prompt, t->targets_scratch, n_targets, err);
 }
 
@@ -279,6 +282,12 @@ static void move_composed(cllm__trainer *t) {
     cllm__composer_compose(&t->composer, t->collab.items, t->in.pool);
 }
 
+/* The coupling of a phase's steps. */
+static double coupling_of(const cllm__trainer *t, cllm__phase phase) {
+    if (phase == CLLM__PHASE_WARMUP || t->one_table) return 0;
+    return t->config.lambda_c * t->config.lambda_stages[cllm__phase_is_content(phase) ? 1 : phase == CLLM__PHASE_COLLAB ? 0 : 2];
+}
+
 /* The step at `at` from its order: batch, gradient, Adam. */
 static cllm_status step(cllm__trainer *t, cllm__position at, cllm__loss *loss, cllm_error *err) {
     CLLM_TRY(build_batch(t, at, err));
@@ -288,7 +297,7 @@ static cllm_status step(cllm__trainer *t, cllm__position at, cllm__loss *loss, c
     CLLM_TRY(catch_up(t, users, items, err));
     cllm__objective objective = {
         .reg = t->rules.reg,
-        .lambda_c = at.phase == CLLM__PHASE_WARMUP || t->one_table ? 0 : t->config.lambda_c,
+        .lambda_c = coupling_of(t, at.phase),
         .lambda_l = t->config.lambda_l,
         .dropout = at.phase == CLLM__PHASE_REC_CONTENT ? t->config.dropout_rec_content : t->config.dropout,
         .dropout_key = dropout_key(t, at),
@@ -324,7 +333,7 @@ static void set_rates(cllm__trainer *t, cllm__position at) {
     else t->collab_users.adam.lr = t->collab_items.adam.lr = t->vectors.adam.lr = lr;
 }
 
-/* Pretraining is over: finetuning starts with fresh optimisers, from the tables of the lowest loss if so configured. */
+/* Pretraining is over: finetuning, if there is any, starts with fresh optimisers, from the tables of the lowest loss if so configured. */
 static void begin_finetuning(cllm__trainer *t) {
     if (t->config.keep_best_loss) {
         if (isfinite(t->lowest_collab_loss) && !t->composed) cllm__tables_copy(&t->collab, &t->best_collab);
@@ -394,7 +403,7 @@ static cllm_status end_epoch(cllm__trainer *t, cllm_error *err) {
     t->at = next;
     t->sums = (cllm__epoch_sums){0};
     t->order_count = 0;
-    if (was_pretraining && next.phase == CLLM__PHASE_REC) begin_finetuning(t);
+    if (was_pretraining && next.phase >= CLLM__PHASE_REC) begin_finetuning(t);
     return CLLM_OK;
 }
 

@@ -68,4 +68,5 @@ fails 3 "no study" ablate --resume -o data
 fails 3 "no-such" ablate lambda no-such -o x
 fails 3 "no backbone" ablate lambda -o x --backbone no-such
 [ ! -e x ] || die "a study of nothing"
+rm -rf killed # a kill may leave a temporary folder
 nothing_left

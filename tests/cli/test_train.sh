@@ -96,6 +96,6 @@ run similar accurate --item i01 -k 2
 fails 2 "content model" similar accurate --text 'a lamp'
 fails 2 "content model" eval accurate --content
 fails 2 "readout bag" train data -o x --width 24 $short
-fails 2 "id, text or id+text" train data -o x --item-tokens words
+fails 2 "id, text, id+text or spelled" train data -o x --item-tokens words
 run train data -o texts --item-tokens text $short -q
 run eval texts --baselines none -q

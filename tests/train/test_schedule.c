@@ -16,9 +16,12 @@ static cllm__train_config preset(const char *name) {
 
 static void every_setting_reads_back(void **state) {
     (void)state;
-    const char *const presets[] = {"paper", "faithful"};
-    for (size_t p = 0; p < 2; p++) {
-        cllm__train_config from = preset(presets[p]), to = preset(presets[1 - p]);
+    const char *const presets[] = {"paper", "faithful", "accurate", "llm-cf", "llm-fixord", "llm-prerec"};
+    enum { PRESETS = sizeof presets / sizeof presets[0] };
+    for (size_t p = 0; p < PRESETS; p++) {
+        assert_string_equal(cllm__train_preset_name(p), presets[p]);
+        cllm__train_config from = preset(presets[p]), to = preset(presets[(p + 1) % PRESETS]);
+        assert_string_equal(from.preset, presets[p]);
         to.preset = from.preset;
         for (size_t i = 0; cllm__train_setting_name(i) != NULL; i++) {
             char value[160], text[256];
@@ -33,6 +36,28 @@ static void every_setting_reads_back(void **state) {
             assert_string_equal(a, b);
         }
     }
+}
+
+/* The paper's variants are "paper" with one thing changed. */
+static void variants_change_one_thing(void **state) {
+    (void)state;
+    cllm__train_config paper = preset("paper"), cf = preset("llm-cf"), fixed = preset("llm-fixord"), pretrained = preset("llm-prerec");
+    assert_true(!cf.content && cf.lambda_c == 0 && cf.finetune && cf.reorder);
+    assert_true(!fixed.reorder && fixed.prompt_ascending && fixed.content && fixed.lambda_c == paper.lambda_c);
+    assert_true(!pretrained.finetune && pretrained.reorder && !pretrained.prompt_ascending && pretrained.content);
+    size_t changed = 0, all = 0;
+    for (size_t i = 0; cllm__train_setting_name(i) != NULL; i++, all++) {
+        char a[160], b[160];
+        const cllm__train_config *variants[] = {&cf, &fixed, &pretrained};
+        cllm__train_config_get(&paper, cllm__train_setting_name(i), a, sizeof a);
+        for (size_t v = 0; v < 3; v++) {
+            cllm__train_config_get(variants[v], cllm__train_setting_name(i), b, sizeof b);
+            changed += strcmp(a, b) != 0;
+        }
+    }
+    assert_int_equal(changed, 2 + 2 + 1);
+    assert_null(cllm__train_preset_name(6));
+    for (int phase = CLLM__PHASE_REC; phase <= CLLM__PHASE_REC_CONTENT; phase++) assert_int_equal(cllm__schedule_epochs(&pretrained, (cllm__phase)phase), 0);
 }
 
 static void presets_are_those_of_the_design(void **state) {
@@ -54,8 +79,9 @@ static void wrong_settings_say_what_is_right(void **state) {
         {"lr=nan", "1e-3/1e-3/1e-4"},       {"lr=inf", "1e-3/1e-3/1e-4"},       {"reg=both", "map or code"},
         {"target=some", "hold or all"},     {"mask-share=0.5:0.1", "0.1:0.6"},  {"mask-share=2", "0.1:0.6"},
         {"predict-first=yes", "1 (on)"},    {"seed=-1", "seed '-1'"},           {"dropout=1", "0 to 0.9"},
-        {"nonsense=1", "unknown setting"},  {"batch", "unknown setting"},       {"lambda-c=-3", "0 to"},
-        {"init=words", "normal or text-mean"}, {"item-tokens=words", "id, text or id+text"},
+        {"nonsense=1", "unknown setting"},  {"batch", "unknown setting"},       {"lambda-c=-3", "0 to"},          {"lambda-c=nan", "0 to inf"},     {"lambda-l=inf", "0 to 1e+12"},
+        {"prompt-order=time", "random or ascending"}, {"lambda-stages=1/x/1", "lambda-stages"},
+        {"init=words", "normal or text-mean"}, {"item-tokens=words", "id, text, id+text or spelled"},
         {"linear=knn", "none, ease or ease-text"}, {"width=-1", "0 to 65536"},   {"bag-scale=0", "bag-scale '0'"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -141,6 +167,7 @@ static void users_are_reshuffled_unless_told_otherwise(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_setting_reads_back),
+        cmocka_unit_test(variants_change_one_thing),
         cmocka_unit_test(presets_are_those_of_the_design),
         cmocka_unit_test(wrong_settings_say_what_is_right),
         cmocka_unit_test(phases_come_in_the_paper_s_order),

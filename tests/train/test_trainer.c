@@ -182,6 +182,9 @@ static const struct variant {
     {"faithful", "faithful", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0"}},
     {"accurate", "accurate", {"epochs=0/0/16", "batch=5", "lr=1e-2", "width=24", "mask-share=0.2:0.7"}},
     {"composed", "paper", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0", "item-tokens=id+text", "lr-decay=0.5"}},
+    {"one table", "paper", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0", "lambda-c=inf"}},
+    {"LLM-FixOrd", "llm-fixord", {"epochs=1/2/4", "batch=5", "lr=1e-2", "patience=0"}},
+    {"LLM-PreRec", "llm-prerec", {"epochs=1/3/4", "batch=5", "lr=1e-2", "keep=best-loss"}},
 };
 enum { N_VARIANTS = sizeof VARIANTS / sizeof VARIANTS[0] };
 
@@ -482,8 +485,74 @@ static void tokens_begin_at_their_texts(void **state) {
     }
 }
 
+/* Infinite coupling is one table for both models; a strong one comes near it, and stages that count for nothing are none at all. */
+static void coupling_goes_from_none_to_one_table(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    const struct {
+        const char *lambda, *stages;
+    } arms[] = {{"lambda-c=0", "lambda-stages=1"}, {"lambda-c=1e4", "lambda-stages=1"}, {"lambda-c=inf", "lambda-stages=1"},
+                {"lambda-c=1e4", "lambda-stages=0/0/0"}, {"lambda-c=1e4", "lambda-stages=1/1/0"}};
+    enum { ARMS = sizeof arms / sizeof arms[0] };
+    double apart[ARMS];
+    uint64_t hash[ARMS];
+    for (size_t i = 0; i < ARMS; i++) {
+        const char *const settings[] = {"epochs=1/3/3", "batch=5", "lr=1e-2", "patience=0", arms[i].lambda, arms[i].stages, NULL};
+        cllm__train_config config = config_of("paper", settings);
+        run r;
+        begin_run(&r, &w, &config);
+        OK(cllm__trainer_run(&r.trainer, ERR));
+        const cllm__tables *x = &r.trainer.collab, *y = &r.trainer.content;
+        apart[i] = 0;
+        for (size_t j = 0; j < x->n_items * x->width; j++) apart[i] += ((double)x->items[j] - (double)y->items[j]) * ((double)x->items[j] - (double)y->items[j]);
+        hash[i] = result_of(&r);
+        cllm__trainer_free(&r.trainer);
+    }
+    assert_true(apart[1] < 0.5 * apart[0]);
+    assert_true(apart[2] == 0);
+    assert_true(hash[3] == hash[0]);
+    assert_true(hash[4] != hash[0] && hash[4] != hash[1]);
+    close_world(&w);
+
+    open_world(&w, 1);
+    const char *const composed[] = {"epochs=0/0/1", "lambda-c=inf", "item-tokens=id+text", NULL};
+    cllm__train_config config = config_of("paper", composed);
+    cllm__trainer trainer = {0};
+    cllm__trainer_inputs inputs = {.train = &w.train, .corpus = &w.corpus, .prompts = &w.prompts, .features = &w.features, .backbone = w.backbone,
+                                   .dtype = CLLM__F32, .pool = w.pool};
+    cllm_error err = {0};
+    assert_int_equal(cllm__trainer_create(&trainer, &config, &inputs, &err), CLLM_ERR_USAGE);
+    assert_non_null(strstr(err.message, "one table"));
+    cllm__trainer_free(&trainer);
+    close_world(&w);
+}
+
+/* Without finetuning the run ends with its last pretraining epoch, and with nothing to do it says so. */
+static void no_finetuning_ends_after_pretraining(void **state) {
+    (void)state;
+    world w;
+    open_world(&w, 1);
+    const char *const whole[] = {"epochs=1/3/4", "batch=5", "lr=1e-2", NULL}, *const none[] = {"epochs=1/3/0", "batch=5", "lr=1e-2", NULL};
+    cllm__train_config config = config_of("llm-prerec", whole), short_one = config_of("paper", none);
+    assert_int_equal(cllm__schedule_epochs(&config, CLLM__PHASE_REC), 0);
+    assert_true(whole_run(&w, &config) == whole_run(&w, &short_one));
+    const char *const nothing[] = {"epochs=0/0/4", NULL};
+    config = config_of("llm-prerec", nothing);
+    run r;
+    begin_run(&r, &w, &short_one);
+    r.trainer.config = config;
+    cllm_error err = {0};
+    assert_int_equal(cllm__trainer_restart(&r.trainer, &err), CLLM_ERR_USAGE);
+    assert_non_null(strstr(err.message, "epochs 0/0/4 without finetuning: there is nothing to do"));
+    cllm__trainer_free(&r.trainer);
+    close_world(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(coupling_goes_from_none_to_one_table),
+        cmocka_unit_test(no_finetuning_ends_after_pretraining),
         cmocka_unit_test(threads_do_not_change_the_bits),
         cmocka_unit_test(interrupted_anywhere_and_resumed_ends_in_the_same_bits),
         cmocka_unit_test(seeds_and_settings_change_the_result),
