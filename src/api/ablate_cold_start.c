@@ -50,25 +50,26 @@ typedef struct rule {
     bool blind;     /* knows nothing of a cold item: they are all the same to it */
 } rule;
 
+/* Negative: trained with cold items in every softmax, where they are never right. All others leave them out. */
 static const rule RULES[] = {
     {"random", false, false, NOTHING, AS_IS, "random", false},
     {"popularity", false, false, NOTHING, AS_IS, "popularity", true},
     {"text-kNN", false, true, NOTHING, AS_IS, "textknn", false},
-    {"EASE with text", false, true, NOTHING, AS_IS, "ease_text", false},
-    {"id, in every softmax", false, false, AS_NEGATIVES, AS_IS, NULL, false},
-    {"content row, in every softmax", false, true, AS_NEGATIVES, CONTENT_ROW, NULL, false},
+    {"EASE + text", false, true, NOTHING, AS_IS, "ease_text", false},
+    {"negative: own", false, false, AS_NEGATIVES, AS_IS, NULL, false},
+    {"negative: text", false, true, AS_NEGATIVES, CONTENT_ROW, NULL, false},
     {"mean row", false, false, FAIR, MEAN_ROW, NULL, true},
     {"content row", false, true, FAIR, CONTENT_ROW, NULL, false},
     {"text token", false, true, TEXT_TOKENS, AS_IS, NULL, false},
     {"id+text token", false, true, ID_TEXT_TOKENS, AS_IS, NULL, false},
-    {"preset accurate", false, true, ACCURATE, AS_IS, NULL, false},
+    {"accurate", false, true, ACCURATE, AS_IS, NULL, false},
     {"no token", true, false, FAIR, NO_TOKEN, NULL, false},
     {"untrained token", true, false, FAIR, AS_IS, NULL, false},
     {"mean token", true, false, FAIR, MEAN_ROW, NULL, false},
     {"fitted token", true, false, FAIR, FITTED, NULL, false},
-    {"preset accurate, no token", true, true, ACCURATE, NO_TOKEN, NULL, false},
+    {"accurate", true, true, ACCURATE, NO_TOKEN, NULL, false},
     {"popularity", true, false, NOTHING, AS_IS, "popularity", false},
-    {"EASE with text", true, true, NOTHING, AS_IS, "ease_text", false},
+    {"EASE + text", true, true, NOTHING, AS_IS, "ease_text", false},
 };
 
 /* What the others of a question are compared with. */
@@ -489,7 +490,7 @@ static cllm_status say_pair(cllm__ablation *a, size_t data, question asked, cons
     if (x == SIZE_MAX || y == SIZE_MAX) return CLLM_OK;
     CLLM_TRY(cllm__ablation_compare(a, x, y, NULL, &d, err));
     cllm__difference_text(&d, text);
-    cllm__ablation_say(a, " %s (%.4f) %s %s (%.4f): %s.", name, cllm__ablation_value(a, x, "ndcg@100", NULL),
+    cllm__ablation_say(a, " \"%s\" (%.4f) %s \"%s\" (%.4f): %s.", name, cllm__ablation_value(a, x, "ndcg@100", NULL),
                        !d.counts ? "does not differ beyond the noise from" : d.test.difference > 0 ? "is better than" : "is worse than", other,
                        cllm__ablation_value(a, y, "ndcg@100", NULL), text);
     return CLLM_OK;
@@ -510,24 +511,24 @@ static const char *best_rule(const cllm__ablation *a, size_t data, question aske
 }
 
 static cllm_status conclude_data(cllm__ablation *a, size_t data, cllm_error *err) {
-    static const char *const items[][2] = {{"content row", "random"}, {"content row", "content row, in every softmax"}, {"text token", "content row"},
+    static const char *const items[][2] = {{"content row", "random"}, {"content row", "negative: text"}, {"text token", "content row"},
                                            {"id+text token", "content row"}};
     static const char *const users[][2] = {{"mean token", "no token"}, {"fitted token", "no token"}};
     cllm__ablation_say(a, "%sOn %s, NDCG@100 of cold items among cold items:", data > 0 ? " " : "", cllm__ablation_data_name(a, data));
     for (size_t i = 0; i < CLLM_LEN(items); i++) CLLM_TRY(say_pair(a, data, COLD_AMONG_COLD, items[i][0], items[i][1], err));
     const char *best = best_rule(a, data, COLD_AMONG_COLD);
-    CLLM_TRY(say_pair(a, data, COLD_AMONG_COLD, best, "EASE with text", err));
+    CLLM_TRY(say_pair(a, data, COLD_AMONG_COLD, best, "EASE + text", err));
     if (cllm__ablation_find(a, data, ASKED[COLD_AMONG_COLD].series, "content row") == SIZE_MAX) {
         cllm__ablation_say(a, " no item has a text of its own here, so nothing is known of a cold one, and rules by text are left out.");
     }
     cllm__ablation_say(a, " Among all items:");
     best = best_rule(a, data, COLD_AMONG_ALL);
-    CLLM_TRY(say_pair(a, data, COLD_AMONG_ALL, best, "id, in every softmax", err));
+    CLLM_TRY(say_pair(a, data, COLD_AMONG_ALL, best, "negative: own", err));
     cllm__ablation_say(a, " What that costs the other items:");
-    CLLM_TRY(say_pair(a, data, WARM_AMONG_ALL, best, "id, in every softmax", err));
+    CLLM_TRY(say_pair(a, data, WARM_AMONG_ALL, best, "negative: own", err));
     cllm__ablation_say(a, " New users of whom 3 items are known:");
     for (size_t i = 0; i < CLLM_LEN(users); i++) CLLM_TRY(say_pair(a, data, USERS_3, users[i][0], users[i][1], err));
-    return say_pair(a, data, USERS_3, best_rule(a, data, USERS_3), "EASE with text", err);
+    return say_pair(a, data, USERS_3, best_rule(a, data, USERS_3), "EASE + text", err);
 }
 
 static cllm_status conclude(cllm__ablation *a, cllm_error *err) {

@@ -15,27 +15,29 @@ enum { LIST = 20, BEAMS = 4 };
 
 /* ---- Ways ---- */
 
-typedef enum training { FINETUNED, PRETRAINED, JOINT, JOINT_AND, TRAININGS } training;
+typedef enum training { FINETUNED, PRETRAINED, JOINT, JOINED, TRAININGS } training;
 
 typedef struct way {
-    const char *name;
     training run;
+    const char *name;
     size_t beams;     /* 0: one step */
     bool joint, free; /* as in cllm__rollout_options */
 } way;
 
+static const char *const SERIES[TRAININGS] = {"finetuned", "pretrained", "joint softmax", "joint softmax, joined items"};
+
 static const way WAYS[] = {
-    {"finetuned, one step", FINETUNED, 0, false, false},
-    {"finetuned, item by item", FINETUNED, 1, false, false},
-    {"finetuned, beam search", FINETUNED, BEAMS, false, false},
-    {"pretrained, one step", PRETRAINED, 0, false, false},
-    {"pretrained, item by item", PRETRAINED, 1, false, false},
-    {"pretrained, beam search", PRETRAINED, BEAMS, false, false},
-    {"pretrained, item by item, repeats allowed", PRETRAINED, 1, false, true},
-    {"pretrained, item by item, words allowed", PRETRAINED, 1, true, false},
-    {"joint softmax, item by item", JOINT, 1, true, false},
-    {"joint softmax, repeats allowed", JOINT, 1, true, true},
-    {"joint softmax with \" and \", item by item", JOINT_AND, 1, true, false},
+    {FINETUNED, "one step", 0, false, false},
+    {FINETUNED, "item by item", 1, false, false},
+    {FINETUNED, "beam search", BEAMS, false, false},
+    {PRETRAINED, "one step", 0, false, false},
+    {PRETRAINED, "item by item", 1, false, false},
+    {PRETRAINED, "beam search", BEAMS, false, false},
+    {PRETRAINED, "repeats too", 1, false, true},
+    {PRETRAINED, "words too", 1, true, false},
+    {JOINT, "words too", 1, true, false},
+    {JOINT, "all allowed", 1, true, true},
+    {JOINED, "words too", 1, true, false},
 };
 
 /* Where a pretrained model's one step stands among them, with which its lists are compared. */
@@ -48,7 +50,7 @@ static cllm_status plan(cllm__ablation *a, cllm_error *err) {
         size_t run[TRAININGS] = {CLLM__OWN_RUN, CLLM__OWN_RUN, CLLM__OWN_RUN, CLLM__OWN_RUN}, first = cllm__ablation_arms(a);
         for (size_t w = 0; w < CLLM_LEN(WAYS); w++) {
             const way *by = &WAYS[w];
-            cllm__arm *arm = cllm__ablation_add(a, data, "", "%s", by->name);
+            cllm__arm *arm = cllm__ablation_add(a, data, SERIES[by->run], "%s", by->name);
             arm->kind = (int)w;
             arm->reference = w == 0 ? CLLM__NO_REFERENCE : w <= PRETRAINED_ONCE ? first : first + PRETRAINED_ONCE;
             arm->run = run[by->run];
@@ -57,7 +59,7 @@ static cllm_status plan(cllm__ablation *a, cllm_error *err) {
             if (by->run == FINETUNED) continue;
             cllm__arm_set(arm, "epochs=%d/%d/0", config.epochs[0], config.epochs[1]);
             if (by->run == JOINT) cllm__arm_set(arm, "main-text=joint");
-            if (by->run == JOINT_AND) cllm__arm_set(arm, "main-text=joint-and");
+            if (by->run == JOINED) cllm__arm_set(arm, "main-text=joint-and");
         }
     }
     return CLLM_OK;
@@ -160,7 +162,7 @@ static cllm_status set_up(decoding *d, cllm_error *err) {
     const cllm__tables *tables = &model->collab;
     const cllm__backbone_info *info = cllm__backbone_info_of(model->run.backbone);
     const cllm__tokens *join = &model->run.prompts.collab.join;
-    size_t steps = LIST + (d->way->run == JOINT_AND ? LIST * join->count : 0);
+    size_t steps = LIST + (d->way->run == JOINED ? LIST * join->count : 0);
     if (info->context < 4 * steps) {
         return cllm__fail(err, CLLM_ERR_USAGE, "the backbone takes sequences of %zu tokens: generating %d items asks for %zu at least", info->context, LIST, 4 * steps);
     }
@@ -194,7 +196,7 @@ static void measure_columns(decoding *d) {
     cllm__measure_column(d->m, "listed", (double)d->listed / (double)n);
     cllm__measure_column(d->m, "repeats", d->way->beams > 0 ? (double)d->tally.repeats / outputs : NAN);
     cllm__measure_column(d->m, "words", d->way->joint ? (double)d->tally.words / outputs : NAN);
-    cllm__measure_column(d->m, "word_mass", d->way->joint && d->way->run != JOINT_AND ? d->tally.word_mass / outputs : NAN);
+    cllm__measure_column(d->m, "word_mass", d->way->joint && d->way->run != JOINED ? d->tally.word_mass / outputs : NAN);
 }
 
 static cllm_status measure(cllm__measuring *m, cllm_error *err) {
