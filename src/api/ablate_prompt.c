@@ -31,8 +31,8 @@ static const char METHOD[] = "the paper's prompt";
 static const change CHANGES[] = {
     {"", METHOD, "user-token=on", NULL, OWN},
     {"user token", "no user token", "user-token=off", NULL, OWN},
-    {"user token", "user tokens shuffled in training", "user-token=shuffled", NULL, OWN},
-    {"user token", "another's user token when measured", NULL, NULL, OF_ANOTHER},
+    {"user token", "tokens shuffled in training", "user-token=shuffled", NULL, OWN},
+    {"user token", "another's token when measured", NULL, NULL, OF_ANOTHER},
     {"user token", "no user token when measured", NULL, NULL, NONE},
     {"hard words", "no hard words", "hard-words=none", NULL, OWN},
     {"hard words", "random hard words", "hard-words=random", NULL, OWN},

@@ -337,6 +337,9 @@ void cllm__svg_lines(cllm__page *page, const cllm__svg_plot *plot, const cllm__s
 
 /* ---- Dots ---- */
 
+/* Characters of a name, beyond which it is cut; figures are as wide as their names need. */
+enum { SHORT_NAME = 15, LONG_NAME = 30 };
+
 void cllm__svg_dots(cllm__page *page, const char *title, const char *note, const cllm__svg_row *rows, size_t count, double reference) {
     range rx = {INFINITY, -INFINITY};
     double names = 0;
@@ -344,11 +347,11 @@ void cllm__svg_dots(cllm__page *page, const char *title, const char *note, const
         include(&rx, rows[i].value);
         include(&rx, rows[i].low);
         include(&rx, rows[i].high);
-        names = fmax(names, fmin(text_width(rows[i].name), 15.5 * 7.3));
+        names = fmax(names, fmin(text_width(rows[i].name), (LONG_NAME + 0.5) * 7.3));
     }
     if (is_empty(&rx)) return;
     double step = widen(&rx, 4, false);
-    int width = 360, height = 40 + 24 * (int)count;
+    int width = 360 + (int)fmax(0, names - (SHORT_NAME + 0.5) * 7.3), height = 40 + 24 * (int)count;
     double left = names + 14, bottom = height - 26;
     scale x = {rx.low, rx.high, left + 6, width - 18, false, 0};
     begin(page, title, width, height);
@@ -369,7 +372,7 @@ void cllm__svg_dots(cllm__page *page, const char *title, const char *note, const
     for (size_t i = 0; i < count; i++) {
         double place = 20 + 24 * (double)i;
         cllm__page_put(page, "<g class=\"%s\">", class_of(rows[i].style));
-        text_at(page, left - 8, place + 4, "end", "name", rows[i].name, 15);
+        text_at(page, left - 8, place + 4, "end", "name", rows[i].name, LONG_NAME);
         if (isfinite(rows[i].low)) cllm__page_put(page, "<path class=\"range\" d=\"M%.1f %.1fH%.1f\"/>", at(&x, rows[i].low), place, at(&x, rows[i].high));
         if (isfinite(rows[i].value)) mark(page, rows[i].style, at(&x, rows[i].value), place, 4.4);
         cllm__page_put(page, "</g>");

@@ -48,7 +48,7 @@ awk -F '\t' -v arm="$arm" -v nll="$nll" '{ loss[$arm] = $nll }
     study/table.tsv || die "losses: $(cut -f "$arm,$nll" study/table.tsv)"
 loss=$(awk -F '\t' -v nll="$nll" 'NR == 2 { printf "%.3f", $nll }' study/table.tsv)
 echo "$conclusion" | grep -q "costs $loss nats" || die "the loss $loss is not in: $conclusion"
-[ "$(get 'results/1 shop | user token | user tokens shuffled in training | seed 1/ndcg@100')" != "$(get 'results/1 shop |  | the paper'\''s prompt | seed 1/ndcg@100')" ] ||
+[ "$(get 'results/1 shop | user token | tokens shuffled in training | seed 1/ndcg@100')" != "$(get 'results/1 shop |  | the paper'\''s prompt | seed 1/ndcg@100')" ] ||
     die "shuffled tokens change nothing"
 for word in "What in the prompt matters" "no user token when measured" "<svg"; do grep -q "$word" study/index.html || die "index.html has no '$word'"; done
 [ ! -e study/runs ] || [ -z "$(ls study/runs)" ] || die "runs stay"
