@@ -22,6 +22,7 @@ cllm_status cllm__family_describe(cllm__config config, const cllm__family **fami
             cllm__free(architecture.rotary);
             return status;
         }
+        architecture.file_layers = architecture.layers;
         *family = FAMILIES[i];
         *out = architecture;
         return CLLM_OK;
@@ -64,7 +65,9 @@ cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__ba
     CLLM_TRY(CLLM_NEW(backbone, 1, err));
     CLLM_TRY_CLEAN(cllm__checkpoint_open(&backbone->checkpoint, path, err));
     CLLM_TRY_CLEAN(cllm__family_describe(backbone->checkpoint.config, &family, &backbone->architecture, err));
-    const cllm__architecture *a = &backbone->architecture;
+    cllm__architecture *a = &backbone->architecture;
+    if (options.layers > a->layers) CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_USAGE, "the first %zu layers: '%s' has %zu", options.layers, path, a->layers));
+    if (options.layers > 0) a->layers = options.layers;
     backbone->info = (cllm__backbone_info){
         .family = family->name,
         .layers = a->layers,

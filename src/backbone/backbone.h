@@ -22,6 +22,7 @@ typedef struct cllm__backbone_options {
     bool headless;     /* leave out the vocabulary head: recommending needs none, and it is the largest matrix */
     bool look;         /* check everything, but hold no matrix: for the information alone, whose resident_bytes are those that there
                         * would be; nothing can be computed */
+    size_t layers;     /* only the first so many, with the final norm behind them; 0: all. More than there are is CLLM_ERR_USAGE */
     cllm__pool *pool;  /* for packing; may be NULL */
 } cllm__backbone_options;
 

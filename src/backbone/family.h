@@ -24,7 +24,8 @@ typedef enum cllm__activation {
 
 /* What a configuration says. A = heads · head_width and K = kv_heads · head_width in the shapes below. */
 typedef struct cllm__architecture {
-    size_t layers, heads, kv_heads, head_width, width, inner, vocabulary, context;
+    size_t layers; /* that are computed: the first of file_layers */
+    size_t file_layers, heads, kv_heads, head_width, width, inner, vocabulary, context;
     double norm_epsilon;
     cllm__norm_kind norm;
     cllm__activation activation;

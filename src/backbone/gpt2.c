@@ -92,9 +92,9 @@ static cllm_status load(cllm__loader *loader, cllm_error *err) {
     const cllm__architecture *a = &backbone->architecture;
     CLLM_TRY(read_scales(backbone, err));
     loader->prefix = cllm__checkpoint_has(&backbone->checkpoint, "transformer.wte.weight") ? "transformer." : "";
-    if (cllm__load_has(loader, "h.%zu.ln_1.weight", a->layers))
+    if (cllm__load_has(loader, "h.%zu.ln_1.weight", a->file_layers))
         return cllm__fail(err, CLLM_ERR_MISMATCH, "%s: n_layer is %zu, but %s has tensors of layer %zu (they count from 0)",
-                          backbone->checkpoint.config_path, a->layers, backbone->checkpoint.weights_path, a->layers);
+                          backbone->checkpoint.config_path, a->file_layers, backbone->checkpoint.weights_path, a->file_layers);
     CLLM_TRY(cllm__load_words(loader, err, "wte.weight"));
     CLLM_TRY(cllm__load_array(loader, &backbone->positions, a->context, a->width, err, "wpe.weight"));
     for (size_t i = 0; i < a->layers; i++) {

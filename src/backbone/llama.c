@@ -221,9 +221,9 @@ static cllm_status load(cllm__loader *loader, cllm_error *err) {
     biases bias;
     CLLM_TRY(read_biases(backbone->checkpoint.config, &bias, err));
     loader->prefix = cllm__checkpoint_has(&backbone->checkpoint, "embed_tokens.weight") ? "" : "model.";
-    if (cllm__load_has(loader, "layers.%zu.input_layernorm.weight", a->layers))
+    if (cllm__load_has(loader, "layers.%zu.input_layernorm.weight", a->file_layers))
         return cllm__fail(err, CLLM_ERR_MISMATCH, "%s: num_hidden_layers is %zu, but %s has tensors of layer %zu (they count from 0)",
-                          backbone->checkpoint.config_path, a->layers, backbone->checkpoint.weights_path, a->layers);
+                          backbone->checkpoint.config_path, a->file_layers, backbone->checkpoint.weights_path, a->file_layers);
     CLLM_TRY(cllm__load_words(loader, err, "embed_tokens.weight"));
     for (size_t i = 0; i < a->layers; i++) CLLM_TRY(load_layer(loader, i, &bias, err));
     CLLM_TRY(cllm__load_array(loader, &backbone->final_norm.gain, 0, a->width, err, "norm.weight"));

@@ -28,6 +28,7 @@ static const method_flag METHOD[] = {
     {"readout", "transformer|bag", "what reads a history for a recommendation; bag: the plain sum of its tokens (accurate)"},
     {"linear", "none|ease|ease-text", "a linear model whose scores are added to the tokens' (none; accurate: ease-text)"},
     {"linear-weight", "X", "of its scores (0.25)"},
+    {"backbone-layers", "N", "read with the first N layers of the backbone only (0: all)"},
     {"width", "N", "of the tokens, where no backbone reads them (0: the backbone's; accurate: 256)"},
     {"lr-decay", "X", "the last part of the recommendation epochs, in which the learning rate falls to zero (0; accurate: 0.3)"},
     {"select", "best|last", "recommendation epoch that is kept: by validation, or the last (best; accurate: last)"},

@@ -119,6 +119,7 @@ static const setting SETTINGS[] = {
     {"bag-scale", NUMBER, AT(bag_scale), 1e-6, 1e6, {0}},
     {"bag-power", NUMBER, AT(bag_power), 0, 1, {0}},
     {"user-weight", NUMBER, AT(user_weight), 0, 100, {0}},
+    {"backbone-layers", INT, AT(backbone_layers), 0, 1 << 16, {0}},
     {"width", INT, AT(width), 0, 1 << 16, {0}},
     {"lr-decay", NUMBER, AT(lr_decay), 0, 1, {0}},
     {"select", CHOICE, AT(select_last), 0, 0, {"best", "last"}},

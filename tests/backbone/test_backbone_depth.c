@@ -70,7 +70,17 @@ static void check(bool llama) {
         assert_memory_equal(got.h, wanted.h, 4 * width * sizeof *got.h);
         assert_memory_equal(got.dx, wanted.dx, ROWS * width * sizeof *got.dx);
         assert_true((memcmp(got.h, all.h, 4 * width * sizeof *got.h) == 0) == (layers == LAYERS));
-        cllm__real *blocks[] = {wanted.h, wanted.dx, got.h, got.dx};
+        /* So is one that is opened with its first layers only, which has another hash and takes less memory. */
+        cllm__backbone *opened;
+        MUST(cllm__backbone_open(&opened, "scratch_depth", (cllm__backbone_options){.training = true, .layers = layers}, &test_error));
+        const cllm__backbone_info *a = cllm__backbone_info_of(opened), *b = cllm__backbone_info_of(whole);
+        result first = compute(opened, 0);
+        assert_memory_equal(first.h, wanted.h, 4 * width * sizeof *first.h);
+        assert_memory_equal(first.dx, wanted.dx, ROWS * width * sizeof *first.dx);
+        assert_int_equal(a->layers, layers);
+        assert_true((a->hash == b->hash) == (layers == LAYERS) && (a->resident_bytes == b->resident_bytes) == (layers == LAYERS));
+        cllm__backbone_close(opened);
+        cllm__real *blocks[] = {wanted.h, wanted.dx, got.h, got.dx, first.h, first.dx};
         for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
         cllm__backbone_close(cut);
     }
@@ -82,6 +92,9 @@ static void check(bool llama) {
                      CLLM_ERR_USAGE);
     assert_non_null(strstr(test_error.message, "layer 4 is asked for; the backbone has 3"));
     cllm__pass_free(pass);
+    cllm__backbone *none = NULL;
+    assert_int_equal(cllm__backbone_open(&none, "scratch_depth", (cllm__backbone_options){.layers = LAYERS + 1}, &test_error), CLLM_ERR_USAGE);
+    assert_non_null(strstr(test_error.message, "the first 4 layers: 'scratch_depth' has 3"));
     cllm__real *blocks[] = {all.h, all.dx, x, h};
     for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
     cllm__backbone_close(whole);
