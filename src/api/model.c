@@ -55,6 +55,26 @@ cleanup:
     return status;
 }
 
+/* Neighbours are looked for among the rows that the tables were fitted to: after --final all of them, but for measuring. */
+static cllm_status open_neighbours(cllm_model *model, bool measured, cllm_error *err) {
+    const cllm__train_config *config = &model->run.config;
+    if (config->neighbours_weight == 0) return CLLM_OK;
+    char *fit = cllm__path_join(model->run.folder, "fit.safetensors");
+    if (fit == NULL) return cllm__fail_nomem(err);
+    bool all = !measured && cllm__path_exists(fit);
+    cllm__free(fit);
+    CLLM_TRY(cllm__merge_splits(&model->fitted, model->run.dataset, all ? 7u : 1u << CLLM__TRAIN, err));
+    return cllm__user_neighbours_create(&model->neighbours, &model->fitted.matrix, (size_t)config->neighbours, config->seed, err);
+}
+
+cllm__fusion cllm__model_fusion(const cllm_model *model) {
+    const cllm__train_config *config = &model->run.config;
+    return (cllm__fusion){
+        .linear = model->linear.n_items > 0 ? &model->linear : NULL, .linear_weight = config->linear_weight,
+        .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL, .neighbours_weight = config->neighbours_weight,
+    };
+}
+
 static cllm_status open_into(cllm_model *model, const char *run, const cllm_model_options *o, bool head, bool measured, cllm__pool *pool,
                              cllm_error *err) {
     cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .headless = !head, .pool = pool};
@@ -66,6 +86,7 @@ static cllm_status open_into(cllm_model *model, const char *run, const cllm_mode
     CLLM_TRY(cllm__run_open(&model->run, run, &options, err));
     CLLM_TRY(open_tables(model, measured, err));
     CLLM_TRY(open_linear(model, measured, err));
+    CLLM_TRY(open_neighbours(model, measured, err));
     size_t n_items = model->collab.n_items;
     CLLM_TRY(CLLM_NEW(model->hidden, n_items + 1, err));
     for (size_t i = 0; i < n_items; i++) model->hidden[i] = model->item_state[i] == CLLM__ITEM_UNKNOWN;
@@ -97,6 +118,8 @@ void cllm_model_close(cllm_model *model) {
     cllm__free(model->hidden);
     cllm__free(model->item_state);
     cllm__item_weights_free(&model->linear);
+    cllm__user_neighbours_free(&model->neighbours);
+    cllm__merged_free(&model->fitted);
     cllm__tables_free(&model->collab);
     cllm__tables_free(&model->content);
     cllm__run_free(&model->run);

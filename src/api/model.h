@@ -4,7 +4,7 @@
 
 #include "api/run.h"
 #include "data/merge.h"
-#include "eval/item_weights.h"
+#include "eval/fusion.h"
 #include "eval/topk.h"
 #include "model/engine.h"
 
@@ -12,6 +12,8 @@ struct cllm_model {
     cllm__run run; /* manifest, data set, backbone */
     cllm__tables collab, content;
     cllm__item_weights linear; /* no items: the run has none */
+    cllm__merged fitted;       /* the rows that the run was fitted to, if it looks for neighbours among them */
+    cllm__user_neighbours neighbours; /* none: the run has no such part */
     uint8_t *item_state; /* [n_items] cllm__item_state */
     uint8_t *hidden;     /* [n_items] nonzero: never recommended, since nothing is known of the item */
     cllm__merged history; /* all splits */
@@ -43,6 +45,8 @@ CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *r
 
 /* An engine that reads prompts as the run was trained to. Borrows model and pool. */
 CLLM_CHECK cllm_status cllm__model_engine(cllm__engine **engine, const struct cllm_model *model, cllm__pool *pool, cllm_error *err);
+/* The simple models whose scores are added to the run's. Borrows the model. */
+cllm__fusion cllm__model_fusion(const struct cllm_model *model);
 /* The model's backbone once more, with what the backward pass needs; the caller closes it. */
 CLLM_CHECK cllm_status cllm__model_training_backbone(cllm__backbone **backbone, const struct cllm_model *model, cllm__pool *pool, cllm_error *err);
 

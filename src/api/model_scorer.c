@@ -19,9 +19,7 @@ void cllm__model_scorer_of(cllm__model_scorer *s, const struct cllm_model *model
                            uint64_t seed, cllm__pool *pool) {
     cllm__model_scorer_init(s, engine, &model->collab, &model->run.prompts, history, model->hidden, seed);
     s->ascending = model->run.config.prompt_ascending;
-    if (model->linear.n_items == 0) return;
-    s->linear = &model->linear;
-    s->linear_weight = model->run.config.linear_weight;
+    s->fusion = cllm__model_fusion(model);
     s->pool = pool;
 }
 
@@ -43,8 +41,8 @@ static cllm_status score(void *context, const int32_t *users, size_t count, floa
         CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, token, s->order, n, err));
     }
     CLLM_TRY(cllm__engine_score(s->engine, s->tables, &s->batch, scores, err));
-    size_t n_items = s->tables->n_items, first_item = (size_t)s->rules.space.vocab_rows + s->tables->n_users;
-    if (s->linear != NULL) CLLM_TRY(cllm__item_weights_add(s->linear, s->linear_weight, &s->batch, first_item, scores, s->pool, err));
+    size_t n_items = s->tables->n_items;
+    CLLM_TRY(cllm__fusion_add(&s->fusion, &s->batch, &s->rules.space, scores, s->pool, err));
     if (s->hidden_items != NULL) {
         for (size_t item = 0; item < n_items; item++) {
             if (!s->hidden_items[item]) continue;

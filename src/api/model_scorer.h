@@ -6,7 +6,7 @@
 #define CLLM_API_MODEL_SCORER_H
 
 #include "api/model.h"
-#include "eval/item_weights.h"
+#include "eval/fusion.h"
 #include "eval/scorer.h"
 #include "model/engine.h"
 
@@ -18,8 +18,7 @@ typedef struct cllm__model_scorer {
     const uint8_t *hidden_items;       /* [n_items] nonzero: never recommended (−inf); may be NULL */
     bool visitors;                     /* no prompt has a user token */
     const int32_t *token_of;           /* [n_users] whose token stands for a user in his prompt; NULL: his own */
-    const cllm__item_weights *linear;        /* whose scores are added, with linear_weight; NULL: none */
-    double linear_weight;
+    cllm__fusion fusion;               /* whose scores are added */
     cllm__pool *pool;                  /* for that; may be NULL */
     cllm__batch_rules rules;
     uint64_t seed;                     /* of the order of a prompt's items */
@@ -32,7 +31,7 @@ typedef struct cllm__model_scorer {
 /* Borrows engine, tables, prompts, history and hidden_items. */
 void cllm__model_scorer_init(cllm__model_scorer *scorer, cllm__engine *engine, const cllm__tables *tables, const cllm__prompts *prompts,
                              const cllm__interactions *history, const uint8_t *hidden_items, uint64_t seed);
-/* The scorer of a trained run as `eval` ranks with it: its tables, and its linear part if there is one. `engine`: cllm__model_engine(). */
+/* The scorer of a trained run as `eval` ranks with it: its tables, and the simple models beside them. `engine`: cllm__model_engine(). */
 void cllm__model_scorer_of(cllm__model_scorer *scorer, const struct cllm_model *model, cllm__engine *engine, const cllm__interactions *history,
                            uint64_t seed, cllm__pool *pool);
 void cllm__model_scorer_free(cllm__model_scorer *scorer);

@@ -189,9 +189,8 @@ static cllm_status answer_chunk(cllm_session *s, const cllm_request *requests, s
     if (asked == 0) return CLLM_OK;
     CLLM_TRY(CLLM_GROW(s->scores, s->scores_capacity, asked * n_items, err));
     CLLM_TRY(cllm__engine_score(s->engine, &s->model->collab, &s->batch, s->scores, err));
-    const cllm_model *model = s->model;
-    size_t first_item = (size_t)s->rules.space.vocab_rows + model->collab.n_users;
-    CLLM_TRY(cllm__item_weights_add(&model->linear, model->run.config.linear_weight, &s->batch, first_item, s->scores, s->pool, err));
+    cllm__fusion fusion = cllm__model_fusion(s->model);
+    CLLM_TRY(cllm__fusion_add(&fusion, &s->batch, &s->rules.space, s->scores, s->pool, err));
     for (size_t i = 0, row = 0; i < count; i++) {
         if (answers[i].status != CLLM_OK) continue;
         cllm_status status = finish_request(s, &requests[i], s->scores + row++ * n_items, &answers[i], err);

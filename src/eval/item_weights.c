@@ -109,54 +109,11 @@ cleanup:
     return status;
 }
 
-/* ---- Adding ---- */
+/* ---- Scoring ---- */
 
-typedef struct adding {
-    const cllm__item_weights *linear;
-    double weight;
-    const cllm__batch *batch;
-    size_t first_item;
-    float *scores;
-    float *sums; /* [threads × n_items] */
-} adding;
-
-static double deviation_of(const float *values, size_t n) {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)values[i];
-    double mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++) squares += ((double)values[i] - mean) * ((double)values[i] - mean);
-    return sqrt(squares / (double)n);
-}
-
-static void add_row(void *context, size_t row, int worker) {
-    const adding *a = context;
-    const cllm__item_weights *linear = a->linear;
-    size_t n = linear->n_items;
-    float *scores = a->scores + row * n, *sums = a->sums + (size_t)worker * n;
-    memset(sums, 0, n * sizeof *sums);
-    for (size_t t = a->batch->start[row]; t < a->batch->start[row + 1]; t++) {
-        if ((size_t)a->batch->tokens[t] < a->first_item) continue;
-        size_t item = (size_t)a->batch->tokens[t] - a->first_item;
-        for (uint64_t e = linear->start[item]; e < linear->start[item + 1]; e++) sums[linear->items[e]] += linear->values[e];
+void cllm__item_weights_score(const cllm__item_weights *linear, const int32_t *items, size_t count, float *scores) {
+    memset(scores, 0, linear->n_items * sizeof *scores);
+    for (size_t h = 0; h < count; h++) {
+        for (uint64_t e = linear->start[items[h]]; e < linear->start[items[h] + 1]; e++) scores[linear->items[e]] += linear->values[e];
     }
-    double spread = deviation_of(scores, n), linear_spread = deviation_of(sums, n), largest = -INFINITY, total = 0;
-    if (!(spread > 0 && linear_spread > 0)) return;
-    double factor = a->weight * spread / linear_spread;
-    for (size_t i = 0; i < n; i++) {
-        scores[i] = (float)((double)scores[i] + factor * (double)sums[i]);
-        if ((double)scores[i] > largest) largest = (double)scores[i];
-    }
-    for (size_t i = 0; i < n; i++) total += exp((double)scores[i] - largest);
-    double lse = largest + log(total);
-    for (size_t i = 0; i < n; i++) scores[i] = (float)((double)scores[i] - lse);
-}
-
-cllm_status cllm__item_weights_add(const cllm__item_weights *linear, double weight, const cllm__batch *batch, size_t first_item, float *scores,
-                                   cllm__pool *pool, cllm_error *err) {
-    adding a = {linear, weight, batch, first_item, scores, NULL};
-    if (weight == 0 || linear->n_items == 0) return CLLM_OK;
-    CLLM_TRY(CLLM_NEW(a.sums, (size_t)cllm__pool_threads(pool) * linear->n_items, err));
-    cllm__pool_run(pool, batch->sequences, add_row, &a);
-    cllm__free(a.sums);
-    return CLLM_OK;
 }

@@ -1,13 +1,11 @@
 /*
- * The linear part of a model: item-item weights of EASE, whose scores are added to those of the trained tokens. The two see different
- * things: one what stands together in baskets, the other what the words say.
+ * The linear part of a model: item-item weights of EASE, whose scores are added to those of the trained tokens (fusion.h).
  *
  * Of the weights by which an item of a history speaks for others, only the largest in size are kept.
  */
 #ifndef CLLM_EVAL_ITEM_WEIGHTS_H
 #define CLLM_EVAL_ITEM_WEIGHTS_H
 
-#include "data/batch.h"
 #include "eval/baseline.h"
 
 enum { CLLM__ITEM_WEIGHTS_KEPT = 500 }; /* weights for each item of a history */
@@ -28,13 +26,7 @@ void cllm__item_weights_free(cllm__item_weights *linear);
 CLLM_CHECK cllm_status cllm__item_weights_save(const cllm__item_weights *linear, const char *path, cllm_error *err);
 CLLM_CHECK cllm_status cllm__item_weights_load(cllm__item_weights *linear, const char *path, cllm_error *err);
 
-/* Adds the linear scores to a model's: `scores` [sequences × n_items] are logarithms of probabilities, and so is the result,
- *
- *     log softmax(s + weight·(σ_s/σ_l)·l),   l_i = Σ_j B_ji over the items j of the sequence's prompt,
- *
- * with the deviations σ over the items. A prompt whose l is the same for all items keeps its scores. A row depends on its own prompt
- * alone. `first_item`: the id of item 0 among the batch's tokens. */
-CLLM_CHECK cllm_status cllm__item_weights_add(const cllm__item_weights *linear, double weight, const cllm__batch *batch, size_t first_item,
-                                              float *scores, cllm__pool *pool, cllm_error *err);
+/* scores [n_items]: l_i = Σ_j B_ji over the items j of a history. */
+void cllm__item_weights_score(const cllm__item_weights *linear, const int32_t *items, size_t count, float *scores);
 
 #endif

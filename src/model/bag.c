@@ -1,6 +1,7 @@
 #include "model/bag.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "kernels/ops.h"
@@ -10,13 +11,19 @@ typedef struct reading {
     const cllm__batch *batch;
     size_t vocabulary;
     const cllm__tables *tables;
+    const size_t *start; /* of voices */
     cllm__real *h;
 } reading;
 
-/* a·n^−p for a sequence. */
-static cllm__real factor_of(cllm__bag bag, const cllm__batch *batch, size_t first_item, size_t sequence) {
+static size_t count_items(const cllm__batch *batch, size_t first_item, size_t sequence) {
     size_t items = 0;
     for (size_t t = batch->start[sequence]; t < batch->start[sequence + 1]; t++) items += (size_t)batch->tokens[t] >= first_item;
+    return items;
+}
+
+/* a·n^−p for a sequence. */
+static cllm__real factor_of(cllm__bag bag, const cllm__batch *batch, size_t first_item, size_t sequence) {
+    size_t items = count_items(batch, first_item, sequence);
     return (cllm__real)(bag.scale * pow(items > 0 ? (double)items : 1, -bag.power));
 }
 
@@ -43,7 +50,7 @@ static void read_task(void *context, size_t sequence, int worker) {
 
 void cllm__bag_forward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const cllm__tables *tables, cllm__real *h,
                        cllm__pool *pool) {
-    reading r = {bag, batch, vocabulary, tables, h};
+    reading r = {bag, batch, vocabulary, tables, NULL, h};
     cllm__pool_run(pool, batch->sequences, read_task, &r);
 }
 
@@ -59,5 +66,68 @@ void cllm__bag_backward(cllm__bag bag, const cllm__batch *batch, size_t vocabula
             else if (bag.user_weight != 0)
                 cllm__axpy(cllm__gradient_user(gradient, (int32_t)(token - vocabulary)), (cllm__real)bag.user_weight, ds, width);
         }
+    }
+}
+
+/* ---- Each item for itself ---- */
+
+void cllm__bag_rows(const cllm__batch *batch, size_t first_item, size_t *start) {
+    start[0] = 0;
+    for (size_t s = 0; s < batch->sequences; s++) {
+        size_t items = count_items(batch, first_item, s);
+        start[s + 1] = start[s] + (items > 0 ? items : 1);
+    }
+}
+
+/* The row of the sequence's user, or −1. */
+static ptrdiff_t user_of(const cllm__batch *batch, size_t vocabulary, size_t first_item, size_t sequence) {
+    for (size_t t = batch->start[sequence]; t < batch->start[sequence + 1]; t++) {
+        size_t token = (size_t)batch->tokens[t];
+        if (token >= vocabulary && token < first_item) return (ptrdiff_t)(token - vocabulary);
+    }
+    return -1;
+}
+
+static void voices_task(void *context, size_t sequence, int worker) {
+    (void)worker;
+    const reading *r = context;
+    const cllm__tables *tables = r->tables;
+    size_t width = tables->width, first_item = r->vocabulary + tables->n_users;
+    cllm__real *rows = r->h + r->start[sequence] * width, *row = rows;
+    memset(rows, 0, (r->start[sequence + 1] - r->start[sequence]) * width * sizeof *rows);
+    for (size_t t = r->batch->start[sequence]; t < r->batch->start[sequence + 1]; t++) {
+        size_t token = (size_t)r->batch->tokens[t];
+        if (token < first_item) continue;
+        cllm__axpy(row, (cllm__real)r->bag.sharpness, tables->items + (token - first_item) * width, width);
+        row += width;
+    }
+    ptrdiff_t user = user_of(r->batch, r->vocabulary, first_item, sequence);
+    if (user < 0) return;
+    for (row = rows; row < r->h + r->start[sequence + 1] * width; row += width)
+        cllm__axpy(row, (cllm__real)(r->bag.sharpness * r->bag.user_weight), tables->users + (size_t)user * width, width);
+}
+
+void cllm__bag_voices(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const cllm__tables *tables, const size_t *start,
+                      cllm__real *rows, cllm__pool *pool) {
+    reading r = {bag, batch, vocabulary, tables, start, rows};
+    cllm__pool_run(pool, batch->sequences, voices_task, &r);
+}
+
+void cllm__bag_voices_backward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const size_t *start, const cllm__real *drows,
+                               cllm__gradient *gradient) {
+    size_t width = gradient->width, first_item = vocabulary + gradient->n_users;
+    for (size_t s = 0; s < batch->sequences; s++) {
+        const cllm__real *row = drows + start[s] * width;
+        for (size_t t = batch->start[s]; t < batch->start[s + 1]; t++) {
+            size_t token = (size_t)batch->tokens[t];
+            if (token < first_item) continue;
+            cllm__axpy(cllm__gradient_item(gradient, (int32_t)(token - first_item)), (cllm__real)bag.sharpness, row, width);
+            row += width;
+        }
+        ptrdiff_t user = user_of(batch, vocabulary, first_item, s);
+        if (user < 0 || bag.user_weight == 0) continue;
+        cllm__real *to = cllm__gradient_user(gradient, (int32_t)user);
+        for (row = drows + start[s] * width; row < drows + start[s + 1] * width; row += width)
+            cllm__axpy(to, (cllm__real)(bag.sharpness * bag.user_weight), row, width);
     }
 }

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "kernels/ops.h"
-#include "model/heads.h"
+#include "model/pooled_head.h"
 
 struct cllm__engine {
     const cllm__backbone *backbone;
@@ -240,11 +240,35 @@ static cllm_status head(cllm__engine *engine, const cllm__batch *batch, const cl
                            batch->joint ? engine->backbone : NULL, targets, weight, nll, dh, gradient != NULL ? gradient->items : NULL, add, err);
 }
 
+/* Each item of a prompt for itself: the voices of a batch, into engine->h. */
+static cllm_status gather_voices(cllm__engine *engine, const cllm__batch *batch, const cllm__tables *tables, cllm__voices *voices, cllm_error *err) {
+    size_t vocabulary = engine->info->vocabulary;
+    CLLM_TRY(CLLM_GROW(engine->start, engine->room.start, batch->sequences + 1, err));
+    cllm__bag_rows(batch, vocabulary + tables->n_users, engine->start);
+    CLLM_TRY(CLLM_GROW(engine->h, engine->room.h, engine->start[batch->sequences] * tables->width, err));
+    cllm__bag_voices(engine->bag, batch, vocabulary, tables, engine->start, engine->h, engine->pool);
+    *voices = (cllm__voices){engine->h, engine->start, batch->sequences, tables->width, engine->bag.sharpness};
+    return CLLM_OK;
+}
+
+static cllm_status voices_step(cllm__engine *engine, const cllm__batch *batch, const cllm__tables *own, const cllm__objective *objective,
+                               double weight, cllm__gradient *gradient, cllm_error *err) {
+    cllm__voices voices;
+    const cllm__head_targets targets = {batch->target_start, batch->target_items};
+    CLLM_TRY(gather_voices(engine, batch, own, &voices, err));
+    if (gradient != NULL) CLLM_TRY(CLLM_GROW(engine->dh, engine->room.dh, voices.start[voices.sequences] * own->width, err));
+    CLLM_TRY(cllm__pooled_head(&engine->heads, &voices, own->items, own->n_items, objective->cold_items, targets, weight, engine->nll,
+                               gradient != NULL ? engine->dh : NULL, gradient != NULL ? gradient->items : NULL, err));
+    if (gradient != NULL) cllm__bag_voices_backward(engine->bag, batch, engine->info->vocabulary, voices.start, engine->dh, gradient);
+    return CLLM_OK;
+}
+
 /* The same step without the backbone, for all sequences at once. */
 static cllm_status bag_step(cllm__engine *engine, const cllm__batch *batch, const cllm__tables *own, const cllm__objective *objective,
                             double weight, cllm__gradient *gradient, cllm_error *err) {
     group all = {.end = batch->sequences, .rows = cllm__batch_rows(batch), .n_out = batch->n_out};
     if (batch->n_out == 0) return CLLM_OK;
+    if (engine->bag.sharpness > 0) return voices_step(engine, batch, own, objective, weight, gradient, err);
     CLLM_TRY(CLLM_GROW(engine->h, engine->room.h, batch->n_out * own->width, err));
     if (gradient != NULL) CLLM_TRY(CLLM_GROW(engine->dh, engine->room.dh, batch->n_out * own->width, err));
     cllm__bag_forward(engine->bag, batch, engine->info->vocabulary, own, engine->h, engine->pool);
@@ -320,6 +344,12 @@ cllm_status cllm__engine_score(cllm__engine *engine, const cllm__tables *tables,
     if (packed != NULL && (cllm__weight_rows(packed) != tables->width || cllm__weight_columns(packed) != tables->n_items))
         return cllm__fail(err, CLLM_ERR_MISMATCH, "the packed items are %zu of width %zu, the table's %zu of width %zu",
                           cllm__weight_columns(packed), cllm__weight_rows(packed), tables->n_items, tables->width);
+    if (reads_bag(engine, batch) && engine->bag.sharpness > 0) {
+        cllm__voices voices;
+        CLLM_TRY(check_tables(engine, batch, tables, err));
+        CLLM_TRY(gather_voices(engine, batch, tables, &voices, err));
+        return cllm__pooled_scores(&engine->heads, &voices, tables->items, tables->n_items, scores, err);
+    }
     /* All readouts first: the items are packed, or streamed, once for all of them. */
     CLLM_TRY(CLLM_GROW(engine->readouts, engine->room.readouts, batch->n_out * tables->width, err));
     CLLM_TRY(cllm__engine_hidden(engine, tables, batch, engine->readouts, err));
@@ -366,7 +396,7 @@ double cllm__engine_flops(const cllm__engine *engine, const cllm__batch *batch, 
     bool items = batch->stage != CLLM__STAGE_CONTENT;
     double rows = (double)cllm__batch_rows(batch), out = (double)batch->n_out, pairs = 0;
     if (batch->sequences == 0 || rows == 0) return 0;
-    if (reads_bag(engine, batch)) return 2 * out * (double)engine->bag_width * (double)n_items * (gradient ? 3 : 1);
+    if (reads_bag(engine, batch)) return 2 * (engine->bag.sharpness > 0 ? rows : out) * (double)engine->bag_width * (double)n_items * (gradient ? 3 : 1);
     for (size_t s = 0; s < batch->sequences; s++) {
         double length = (double)(batch->start[s + 1] - batch->start[s]);
         pairs += length * (length + 1) / 2;

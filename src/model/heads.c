@@ -7,8 +7,9 @@
 
 void cllm__heads_free(cllm__heads *heads) {
     cllm__free(heads->logits);
-    heads->logits = NULL;
-    heads->room = 0;
+    cllm__free(heads->pooled);
+    heads->logits = heads->pooled = NULL;
+    heads->room = heads->pooled_room = 0;
 }
 
 size_t cllm__heads_block(size_t classes) {

@@ -19,6 +19,8 @@ typedef struct cllm__heads {
     cllm__pool *pool;
     cllm__real *logits; /* [block × classes], owned */
     size_t room;
+    cllm__real *pooled; /* [threads × 2·classes], owned: pooled_head.h's */
+    size_t pooled_room;
 } cllm__heads;
 
 void cllm__heads_free(cllm__heads *heads);

@@ -14,7 +14,7 @@
 /* What goes beyond the paper is off, or as the paper has it. */
 #define OWN_DEFAULTS \
     .item_tokens = CLLM__ITEM_TOKENS_ID, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
-    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, METHOD
+    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, .neighbours_weight = 0, .neighbours = 300, METHOD
 
 static const cllm__train_config PRESETS[] = {
     {
@@ -38,8 +38,8 @@ static const cllm__train_config PRESETS[] = {
         .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
-        .bag_power = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
-        .linear_weight = 0.15, METHOD,
+        .bag_power = 0.5, .bag_sharpness = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
+        .linear_weight = 0.1, .neighbours_weight = 0.1, .neighbours = 300, METHOD,
     },
 };
 
@@ -118,6 +118,7 @@ static const setting SETTINGS[] = {
     {"readout", CHOICE, AT(bag), 0, 0, {"transformer", "bag"}},
     {"bag-scale", NUMBER, AT(bag_scale), 1e-6, 1e6, {0}},
     {"bag-power", NUMBER, AT(bag_power), 0, 1, {0}},
+    {"bag-sharpness", NUMBER, AT(bag_sharpness), 0, 100, {0}},
     {"user-weight", NUMBER, AT(user_weight), 0, 100, {0}},
     {"backbone-layers", INT, AT(backbone_layers), 0, 1 << 16, {0}},
     {"width", INT, AT(width), 0, 1 << 16, {0}},
@@ -125,6 +126,8 @@ static const setting SETTINGS[] = {
     {"select", CHOICE, AT(select_last), 0, 0, {"best", "last"}},
     {"linear", CHOICES, AT(linear), 0, 0, {"none", "ease", "ease-text"}},
     {"linear-weight", NUMBER, AT(linear_weight), 0, 1000, {0}},
+    {"neighbours-weight", NUMBER, AT(neighbours_weight), 0, 1000, {0}},
+    {"neighbours", INT, AT(neighbours), 1, 1e6, {0}},
     {"user-token", CHOICES, AT(user_token), 0, 0, {"on", "off", "shuffled"}},
     {"hard-words", CHOICES, AT(hard_words), 0, 0, {"template", "none", "random"}},
     {"main-text", CHOICES, AT(main_text), 0, 0, {"items", "joint", "joint-and"}},

@@ -52,13 +52,15 @@ typedef struct cllm__train_config {
     double id_weight;     /* of the free part of an id+text token */
     double init_deviation; /* of all that begins at random */
     bool bag;             /* prompts of the recommendation stage are read as a bag of tokens (model/bag.h), not by the backbone */
-    double bag_scale, bag_power, user_weight; /* cllm__bag */
+    double bag_scale, bag_power, bag_sharpness, user_weight; /* cllm__bag */
     int backbone_layers;  /* only the first so many of the backbone's; 0: all */
     int width;            /* of the tokens; 0: the backbone's, as it has to be where the backbone reads them */
     double lr_decay;      /* the last part of the recommendation epochs, over which the learning rate falls to zero, epoch by epoch */
     bool select_last;     /* the tables of the last recommendation epoch are taken, whatever validation says */
     int linear;           /* cllm__linear_kind */
     double linear_weight; /* of its scores, once both are of unit deviation over the items */
+    double neighbours_weight; /* the same of user-kNN's (eval/user_neighbours.h); 0: without it */
+    int neighbours;       /* users that it asks */
     int user_token;       /* cllm__user_token */
     int hard_words;       /* cllm__hard_words (text/prompt.h) of the templates collab and rec */
     int main_text;        /* cllm__main_text */
