@@ -202,6 +202,7 @@ void cllm_session_close(cllm_session *s) {
     cllm__engine_free(s->training_engine);
     cllm__backbone_close(s->training_backbone);
     cllm__engine_free(s->engine);
+    cllm__item_words_free(&s->words);
     cllm__batch_free(&s->batch);
     cllm__free(s->scores);
     cllm__free(s->closed);

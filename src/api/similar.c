@@ -1,6 +1,7 @@
 /*
- * Items like an item, or like a text: cosine of item vectors. A text has no vector; it receives the content token under which the
- * frozen backbone finds it most likely, as training gives one to an item's description.
+ * Items like an item, or like a text: cosine of item vectors. A text has no vector. Where tokens are composed of words it receives the
+ * one that an item with this text would have; else the content token under which the frozen backbone finds it most likely, as training
+ * gives one to an item's description.
  *
  * Content tokens share a large part that says only "this is an item's text"; cosines between them are taken from their mean. (On the
  * built-in shop, of the ten items nearest to an item's own description 9 % were of its theme without that, 46 % with it.)
@@ -11,6 +12,7 @@
 
 #include "api/model.h"
 #include "base/alloc.h"
+#include "base/io.h"
 #include "train/adam_table.h"
 
 /* Steps of Adam for a text's token, and their size as a share of the item vectors' spread. */
@@ -19,14 +21,24 @@ static const double FIT_RATE = 0.05;
 
 enum { SPACE_COLLAB = 1, SPACE_CONTENT = 2 };
 
-static cllm_status parse_space(const char *name, bool text, unsigned *spaces, cllm_error *err) {
-    if (name == NULL) name = text ? "content" : "collab";
+/* Whether the run's tokens are composed of words, so that a text has a collaborative token. */
+static bool composed_of_words(const cllm_model *model) {
+    int tokens = model->run.config.item_tokens;
+    return tokens == CLLM__ITEM_TOKENS_TEXT || tokens == CLLM__ITEM_TOKENS_ID_TEXT;
+}
+
+const char *cllm_similar_space(const cllm_session *s, bool text) {
+    return text && !composed_of_words(s->model) ? "content" : "collab";
+}
+
+static cllm_status parse_space(const cllm_session *s, const char *name, bool text, unsigned *spaces, cllm_error *err) {
+    if (name == NULL) name = cllm_similar_space(s, text);
     if (strcmp(name, "collab") == 0) *spaces = SPACE_COLLAB;
     else if (strcmp(name, "content") == 0) *spaces = SPACE_CONTENT;
     else if (strcmp(name, "both") == 0) *spaces = SPACE_COLLAB | SPACE_CONTENT;
     else return cllm__fail(err, CLLM_ERR_USAGE, "space '%s': give collab, content or both", name);
-    if (text && *spaces != SPACE_CONTENT) return cllm__fail(err, CLLM_ERR_USAGE, "a text has a place in the space 'content' only, not in '%s'", name);
-    return CLLM_OK;
+    if (!text || *spaces == SPACE_CONTENT || (*spaces == SPACE_COLLAB && composed_of_words(s->model))) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE, "a text has no place in the space '%s': it has one in 'content', and in 'collab' where item tokens are composed of words", name);
 }
 
 /* ---- Cosines ---- */
@@ -152,6 +164,26 @@ cleanup:
     return status;
 }
 
+/* As training composes one. */
+static cllm_status compose_token(cllm_session *s, const char *text, cllm__real *vector, cllm_error *err) {
+    const cllm_model *model = s->model;
+    if (s->words.vectors == NULL) {
+        cllm__item_words words = {0};
+        char *path = cllm__path_join(model->run.folder, "words.safetensors");
+        cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__item_words_load(&words, path, err);
+        if (status == CLLM_OK && words.width != model->collab.width) {
+            status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' has vectors of width %zu, the run's tokens have %zu", path, words.width, model->collab.width);
+        }
+        cllm__free(path);
+        if (status != CLLM_OK) {
+            cllm__item_words_free(&words);
+            return status;
+        }
+        s->words = words;
+    }
+    return cllm__item_words_token(&s->words, text, strlen(text), vector, err);
+}
+
 /* ---- */
 
 static cllm_status score_item(cllm_session *s, const char *id, unsigned spaces, const cllm__real *mean, float *scores, cllm_error *err) {
@@ -176,7 +208,7 @@ cllm_status cllm_similar(cllm_session *s, const char *item, const char *text, co
     size_t n_items = model->collab.n_items;
     if ((item == NULL) == (text == NULL)) return cllm__fail(err, CLLM_ERR_USAGE, "give an item or a text, and not both");
     if (k == 0) return cllm__fail(err, CLLM_ERR_USAGE, "k is 0: ask for at least one item");
-    CLLM_TRY(parse_space(space, item == NULL, &spaces, err));
+    CLLM_TRY(parse_space(s, space, item == NULL, &spaces, err));
     if ((spaces & SPACE_CONTENT) != 0 && !s->model->run.config.content) {
         return cllm__fail(err, CLLM_ERR_USAGE,
                           "'%s' was trained without the content model: no text has a place in it; ask for an item in the space 'collab', "
@@ -190,7 +222,10 @@ cllm_status cllm_similar(cllm_session *s, const char *item, const char *text, co
     cllm__real *mean = vectors, *token = vectors + model->content.width;
     double spread = mean_of_items(model, mean);
     cllm_status status;
-    if (item != NULL) {
+    if (text != NULL && spaces == SPACE_COLLAB) {
+        status = compose_token(s, text, token, err);
+        if (status == CLLM_OK) add_cosines(s->scores, &model->collab, token, NULL);
+    } else if (item != NULL) {
         status = score_item(s, item, spaces, mean, s->scores, err);
     } else {
         status = fit_token(s, text, mean, spread, token, err);

@@ -9,6 +9,7 @@
 
 #include "api/default_backbone.h"
 #include "api/model_scorer.h"
+#include "api/item_words.h"
 #include "api/run.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -430,6 +431,17 @@ static cllm_status save_model(training *t, const char *name, cllm_error *err) {
     return status;
 }
 
+/* For items that come later (item_words.h). */
+static cllm_status save_words(training *t, cllm_error *err) {
+    if (t->words.n_words == 0) return CLLM_OK;
+    const cllm__composer *composer = &t->trainer.composer;
+    char *path = in_run(t, "words.safetensors");
+    cllm_status status = path == NULL ? cllm__fail_nomem(err)
+                                      : cllm__item_words_save(&t->words.lexicon, composer->vectors, composer->width, path, err);
+    cllm__free(path);
+    return status;
+}
+
 /* Fits the linear part to the rows at hand, with parameters tuned on an inner split of the training rows, and saves it. Data too large
  * for it go without. */
 static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
@@ -476,6 +488,7 @@ static void remove_checkpoints(const training *t) {
 static cllm_status run_stage(training *t, const char *name, const char *linear, cllm_error *err) {
     CLLM_TRY(cllm__trainer_run(&t->trainer, err));
     CLLM_TRY(save_linear(t, linear, err));
+    CLLM_TRY(save_words(t, err));
     CLLM_TRY(save_model(t, name, err));
     if (!t->final) json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
     return CLLM_OK;

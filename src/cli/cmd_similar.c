@@ -26,9 +26,9 @@ int cmd_similar(int argc, char **argv) {
     int threads = 0;
     const option_spec specs[] = {
         {"item", 'i', OPTION_TEXT, &item, "ID", "an item of the data"},
-        {"text", 0, OPTION_TEXT, &text, "TEXT", "words such as stand in descriptions; fitted to a content token first"},
+        {"text", 0, OPTION_TEXT, &text, "TEXT", "words such as stand in descriptions"},
         {"top", 'k', OPTION_COUNT, &k, "N", "how many items (10)"},
-        {"space", 0, OPTION_TEXT, &space, "NAME", "collab (default for an item), content (default for a text) or both"},
+        {"space", 0, OPTION_TEXT, &space, "NAME", "collab (default, for a text where tokens are composed of words), content or both"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
         {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "of matrix products (default: the run's)"},
         {"backbone-dtype", 0, OPTION_TEXT, &backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (default: the run's)"},
@@ -51,7 +51,6 @@ int cmd_similar(int argc, char **argv) {
     text_list_free(&arguments);
     const int wrong = cllm_status_exit_code(CLLM_ERR_USAGE);
     if ((item == NULL) == (text == NULL)) return console_fail_text(argv[0], wrong, "give one of --item and --text");
-    if (space == NULL) space = item != NULL ? "collab" : "content";
 
     cllm_error err = {0};
     cllm_model *model;
@@ -60,6 +59,7 @@ int cmd_similar(int argc, char **argv) {
     cllm_status status = cllm_session_open(&session, model, threads, &err);
     if (status == CLLM_OK) {
         cllm_answer answer;
+        if (space == NULL) space = cllm_similar_space(session, text != NULL);
         status = cllm_similar(session, item, text, space, k, &answer, &err);
         if (status == CLLM_OK) {
             if (COMMON.json) print_json(item, text, space, &answer);

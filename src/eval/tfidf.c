@@ -2,14 +2,13 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <utf8proc.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/host.h"
 #include "base/names.h"
 
-/* Longer runs of letters are no words, but data that lost its way. */
-enum { WORD_BYTES = 64, FIRST_ROOM = 1 << 16, TEXTS_BETWEEN_LOOKS = 256 };
+enum { FIRST_ROOM = 1 << 16, TEXTS_BETWEEN_LOOKS = 256 };
 
 /* How often a word stands in an item's texts; the key is item · 2³² + word. */
 typedef struct entry {
@@ -43,7 +42,15 @@ static void merge(bag *b) {
     b->count = kept + 1;
 }
 
-static cllm_status add_word(bag *b, int32_t item, const char *word, size_t length, cllm_error *err) {
+/* A word of the text at hand. */
+typedef struct reading {
+    bag *into;
+    int32_t item;
+} reading;
+
+static cllm_status add_word(void *context, const char *word, size_t length, cllm_error *err) {
+    const reading *r = context;
+    bag *b = r->into;
     size_t index;
     CLLM_TRY(cllm__names_add(b->words, word, length, &index, err));
     if (index > INT32_MAX) return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "more than %d different words", INT32_MAX);
@@ -51,40 +58,7 @@ static cllm_status add_word(bag *b, int32_t item, const char *word, size_t lengt
         merge(b);
         if (b->count >= b->room / 2) CLLM_TRY(CLLM_GROW(b->entries, b->room, b->room == 0 ? FIRST_ROOM : 2 * b->room, err));
     }
-    b->entries[b->count++] = (entry){(uint64_t)item << 32 | index, 1};
-    return CLLM_OK;
-}
-
-static bool in_word(utf8proc_int32_t character) {
-    utf8proc_category_t category = utf8proc_category(character);
-    return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
-}
-
-static cllm_status add_text(bag *b, int32_t item, const char *text, size_t length, cllm_error *err) {
-    char word[WORD_BYTES + 4];
-    size_t n = 0;
-    bool too_long = false;
-    for (size_t at = 0; at <= length;) {
-        utf8proc_int32_t character = ' ';
-        utf8proc_ssize_t step = 1;
-        if (at < length) {
-            step = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(length - at), &character);
-            if (step < 1) { /* no UTF-8: one byte that is no letter */
-                step = 1;
-                character = ' ';
-            }
-        }
-        at += (size_t)step;
-        if (in_word(character)) {
-            if (n < WORD_BYTES)
-                n += (size_t)utf8proc_encode_char(utf8proc_tolower(character), (utf8proc_uint8_t *)word + n);
-            else too_long = true;
-            continue;
-        }
-        if (n > 0 && !too_long) CLLM_TRY(add_word(b, item, word, n, err));
-        n = 0;
-        too_long = false;
-    }
+    b->entries[b->count++] = (entry){(uint64_t)r->item << 32 | index, 1};
     return CLLM_OK;
 }
 
@@ -100,18 +74,12 @@ static cllm_status collect(bag *b, size_t n_items, const cllm__item_texts *texts
         if (!texts->get(texts->context, t, &item, &text, &length)) continue;
         if (item < 0 || (size_t)item >= n_items)
             return cllm__fail(err, CLLM_ERR_DATA, "text %zu is of item %d of %zu", t, item, n_items);
-        CLLM_TRY(add_text(b, item, text, length, err));
+        reading r = {b, item};
+        CLLM_TRY(cllm__each_word(text, length, add_word, &r, err));
     }
     cllm__meter_end(&meter, (double)texts->count, NULL);
     merge(b);
     return CLLM_OK;
-}
-
-/* Scales a row to length 1, unless it is empty or all zeros. */
-static void to_unit_length(float *values, uint64_t count) {
-    double square = 0;
-    for (uint64_t e = 0; e < count; e++) square += (double)values[e] * (double)values[e];
-    for (uint64_t e = 0; square > 0 && e < count; e++) values[e] = (float)((double)values[e] / sqrt(square));
 }
 
 /* From the merged entries to rows of length 1. `items_with` is [n_words]. */
@@ -121,12 +89,12 @@ static void weigh(cllm__tfidf *out, const bag *b, const uint64_t *items_with) {
         int32_t word = (int32_t)(uint32_t)b->entries[e].key;
         out->start[item + 1]++;
         out->words[e] = word;
-        out->values[e] =
-            (float)((1 + log((double)b->entries[e].count)) * log((double)out->n_items / (double)items_with[word]));
+        out->values[e] = cllm__word_weight(b->entries[e].count, log((double)out->n_items / (double)items_with[word]));
     }
+    for (size_t w = 0; w < out->n_words; w++) out->lexicon.idf[w] = (float)log((double)out->n_items / (double)items_with[w]);
     for (size_t i = 0; i < out->n_items; i++) {
         out->start[i + 1] += out->start[i];
-        to_unit_length(out->values + out->start[i], out->start[i + 1] - out->start[i]);
+        cllm__to_unit_length(out->values + out->start[i], out->start[i + 1] - out->start[i]);
     }
 }
 
@@ -142,8 +110,11 @@ cllm_status cllm__tfidf_create(cllm__tfidf *out, size_t n_items, const cllm__ite
     CLLM_TRY_CLEAN(CLLM_NEW(made.start, n_items + 1, err));
     CLLM_TRY_CLEAN(CLLM_NEW(made.words, b.count, err));
     CLLM_TRY_CLEAN(CLLM_NEW(made.values, b.count, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(made.lexicon.idf, made.n_words + 1, err));
     for (size_t e = 0; e < b.count; e++) items_with[(uint32_t)b.entries[e].key]++;
     weigh(&made, &b, items_with);
+    made.lexicon.words = b.words;
+    b.words = NULL;
     *out = made;
     made = (cllm__tfidf){0};
 cleanup:
@@ -158,7 +129,28 @@ void cllm__tfidf_free(cllm__tfidf *tfidf) {
     cllm__free(tfidf->start);
     cllm__free(tfidf->words);
     cllm__free(tfidf->values);
+    cllm__lexicon_free(&tfidf->lexicon);
     *tfidf = (cllm__tfidf){0};
+}
+
+/* The words that stay, under their new numbers. */
+static cllm_status thin_lexicon(cllm__lexicon *lexicon, const int32_t *renamed, cllm_error *err) {
+    cllm__names *kept;
+    CLLM_TRY(cllm__names_create(&kept, err));
+    for (size_t w = 0, count = cllm__names_count(lexicon->words); w < count; w++) {
+        const char *word = cllm__names_get(lexicon->words, w);
+        size_t index;
+        if (renamed[w] < 0) continue;
+        cllm_status status = cllm__names_add(kept, word, strlen(word), &index, err);
+        if (status != CLLM_OK) {
+            cllm__names_free(kept);
+            return status;
+        }
+        lexicon->idf[index] = lexicon->idf[w];
+    }
+    cllm__names_free(lexicon->words);
+    lexicon->words = kept;
+    return CLLM_OK;
 }
 
 cllm_status cllm__tfidf_thin(cllm__tfidf *t, size_t least, cllm_error *err) {
@@ -169,6 +161,7 @@ cllm_status cllm__tfidf_thin(cllm__tfidf *t, size_t least, cllm_error *err) {
     CLLM_TRY_CLEAN(CLLM_NEW(renamed, t->n_words + 1, err));
     for (uint64_t e = 0; e < t->start[t->n_items]; e++) items_with[t->words[e]]++;
     for (size_t w = 0; w < t->n_words; w++) renamed[w] = items_with[w] >= least ? (int32_t)kept_words++ : -1;
+    CLLM_TRY_CLEAN(thin_lexicon(&t->lexicon, renamed, err));
     uint64_t to = 0;
     for (size_t i = 0; i < t->n_items; i++) {
         uint64_t first = t->start[i], end = t->start[i + 1];
@@ -178,7 +171,7 @@ cllm_status cllm__tfidf_thin(cllm__tfidf *t, size_t least, cllm_error *err) {
             t->words[to] = renamed[t->words[e]];
             t->values[to++] = t->values[e];
         }
-        to_unit_length(t->values + t->start[i], to - t->start[i]);
+        cllm__to_unit_length(t->values + t->start[i], to - t->start[i]);
     }
     t->start[t->n_items] = to;
     t->n_words = kept_words;

@@ -1,7 +1,6 @@
 /*
  * Items as bags of weighted words: (1 + ln n_iw)·ln(N / N_w) for a word w that stands n_iw times in the texts of item i and
- * in the texts of N_w of the N items, each item's vector scaled to length 1. A word is a run of letters, marks and digits
- * (Unicode), in lower case; other characters stand between words.
+ * in the texts of N_w of the N items, each item's vector scaled to length 1.
  */
 #ifndef CLLM_EVAL_TFIDF_H
 #define CLLM_EVAL_TFIDF_H
@@ -9,6 +8,7 @@
 #include <stdint.h>
 
 #include "data/dataset.h"
+#include "eval/lexicon.h"
 #include "model/features.h"
 
 /* Texts of items, in any order; an item may have several or none. get() returns false for a text that is not to be used. */
@@ -25,6 +25,7 @@ typedef struct cllm__tfidf {
     uint64_t *start; /* [n_items + 1] */
     int32_t *words;  /* ascending within an item */
     float *values;
+    cllm__lexicon lexicon; /* of the words; none if the rest was made by hand */
 } cllm__tfidf;
 
 /* Streams through the texts; memory is about 40 bytes a distinct pair of item and word. An item without words has an empty

@@ -93,7 +93,13 @@ cmp -s accurate/linear.safetensors accurate/fit-linear.safetensors && die "--fin
 run eval accurate --split valid --baselines none --json
 equal "the measured model after --final" "$(get models/cllm4rec/ndcg@100)" "$fused"
 run similar accurate --item i01 -k 2
-fails 2 "content model" similar accurate --text 'a lamp'
+run similar accurate --text 'a lamp' -k 2 --json # the token that an item of this text would have
+equal "the space of a text" "$(get space)" collab
+fails 3 "none of the text's words" similar accurate --text 'qzx'
+fails 2 "content model" similar accurate --text 'a lamp' --space content
+fails 2 "no place" similar accurate --text 'a lamp' --space both
+head -c 300 accurate/words.safetensors >away && mv away accurate/words.safetensors
+fails 3 "words.safetensors" similar accurate --text 'a lamp'
 fails 2 "content model" eval accurate --content
 fails 2 "readout bag" train data -o x --width 24 $short
 fails 2 "id, text, id+text or spelled" train data -o x --item-tokens words

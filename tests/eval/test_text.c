@@ -33,6 +33,22 @@ static double length_of(const cllm__tfidf *f, size_t item) {
     return sqrt(square);
 }
 
+/* A new text's words and weights are those of the item that has the same text. */
+static void check_lexicon(const cllm__tfidf *f, const char *text, size_t item) {
+    cllm_error err;
+    int32_t *words;
+    float *weights;
+    size_t count;
+    check_ok(cllm__lexicon_weigh(&f->lexicon, text, strlen(text), &words, &weights, &count, &err), &err);
+    assert_int_equal(count, f->start[item + 1] - f->start[item]);
+    for (size_t e = 0; e < count; e++) {
+        assert_int_equal(words[e], f->words[f->start[item] + e]);
+        check_near(weights[e], f->values[f->start[item] + e], 1e-6);
+    }
+    cllm__free(words);
+    cllm__free(weights);
+}
+
 static void test_by_hand(void **state) {
     (void)state;
     /* Words: red(0) lamp(1) table(2) größe(3). "the" would be in all. Item 3 has no text, item 2 only a word of its own. */
@@ -50,6 +66,11 @@ static void test_by_hand(void **state) {
     check_near(f.values[1], lamp / norm, 1e-6);
     check_near(f.values[2], log(2) / sqrt(log(2) * log(2) + log(4) * log(4)), 1e-6);
     check_near(f.values[4], 1, 1e-6);
+    check_lexicon(&f, "Red LAMP, red lamp zebra", 0); /* unknown words count for nothing */
+    cllm_error err;
+    check_ok(cllm__tfidf_thin(&f, 2, &err), &err); /* red alone stands in two items */
+    assert_int_equal(f.n_words, 1);
+    check_lexicon(&f, "table red", 1);
     cllm__tfidf_free(&f);
     /* The same word in another spelling of the case, also beyond ASCII; digits count; a word of all items weighs nothing.
      */
