@@ -39,7 +39,7 @@ static const cllm__train_config PRESETS[] = {
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .bag_sharpness = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
-        .linear_weight = 0.1, .neighbours_weight = 0.1, .neighbours = 300, METHOD,
+        .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, METHOD,
     },
 };
 
