@@ -1,0 +1,209 @@
+/* Faults in what runs several trainings, or puts several models together: composed tokens with their linear part, baselines alone,
+ * sweeps, ablations, reports (faults.h). */
+#include "faults.h"
+
+static void remove_new(void) {
+    cllm__remove_tree(in("new"));
+}
+
+/* ---- train with composed tokens: linear.safetensors and words.safetensors beside the tables ---- */
+
+static const char *const COMPOSED[] = {"epochs=0/0/2", "width=8", "batch=4", "checkpoint-seconds=86400"};
+static const char *const FILES[] = {"model.safetensors", "linear.safetensors", "words.safetensors"};
+
+static cllm_status train_composed(const char *output, bool again, cllm_error *err) {
+    cllm_train_options options = train_options(in(output), in("backbone"));
+    options.preset = "accurate";
+    options.settings = COMPOSED;
+    options.n_settings = CLLM_LEN(COMPOSED);
+    options.resume = again;
+    if (again) options.dataset = options.backbone = options.preset = NULL;
+    if (again) options.n_settings = 0;
+    return cllm_train(&options, NULL, err);
+}
+
+static cllm_status call_composed(cllm_error *err) {
+    return train_composed("new", false, err);
+}
+
+/* Whatever was stopped goes on to the same three files. */
+static void goes_on(void) {
+    if (!is_there("new")) return;
+    OK(train_composed("new", true, ERR));
+    for (size_t i = 0; i < CLLM_LEN(FILES); i++) {
+        char made[64], kept[64];
+        snprintf(made, sizeof made, "new/%s", FILES[i]);
+        snprintf(kept, sizeof kept, "composed/%s", FILES[i]);
+        if (hash_of(made) != hash_of(kept)) fail_msg("%s has other bits", FILES[i]);
+    }
+}
+
+static void test_composed(void **state) {
+    (void)state;
+    OK(train_composed("composed", false, ERR));
+    answers("composed");
+    const trial t = {.prepare = remove_new, .call = call_composed, .check = goes_on, .stride = 2, .tolerates_writing = true};
+    assert_true(try_io(&t) > 20);
+    const trial memory = {.prepare = remove_new, .call = call_composed, .check = goes_on};
+    assert_true(try_memory(&memory) > 20);
+}
+
+/* A text's token comes from the run's words. */
+static cllm_status call_similar(cllm_error *err) {
+    cllm_model *model = NULL;
+    cllm_session *session = NULL;
+    cllm_answer answer;
+    cllm_status status = cllm_model_open(&model, in("composed"), NULL, err);
+    if (status == CLLM_OK) status = cllm_session_open(&session, model, 1, err);
+    if (status == CLLM_OK) status = cllm_similar(session, NULL, "a chair of wood", NULL, 2, &answer, err);
+    if (status == CLLM_OK) {
+        assert_int_equal(answer.count, 2);
+        cllm_answer_free(&answer);
+    }
+    cllm_session_close(session);
+    cllm_model_close(model);
+    return status;
+}
+
+static void test_words(void **state) {
+    (void)state;
+    const trial t = {.call = call_similar};
+    assert_true(try_io(&t) > 10);
+    assert_true(try_memory(&t) > 20);
+}
+
+/* ---- baselines alone ---- */
+
+static cllm_status call_baselines(cllm_error *err) {
+    cllm_evaluate_options options;
+    cllm_evaluate_options_init(&options);
+    options.dataset = in("data");
+    options.baselines = "all";
+    options.threads = 1;
+    char *json = NULL;
+    cllm_status status = cllm_evaluate(&options, &json, err);
+    assert_true((status == CLLM_OK) == (json != NULL));
+    cllm_text_free(json);
+    return status;
+}
+
+static void remove_cache(void) {
+    unlink(in("data/baselines.json"));
+}
+
+static void test_baselines(void **state) {
+    (void)state;
+    const trial t = {.prepare = remove_cache, .call = call_baselines, .tolerates_writing = true};
+    assert_true(try_io(&t) > 5);
+    const trial memory = {.prepare = remove_cache, .call = call_baselines};
+    assert_true(try_memory(&memory) > 20);
+}
+
+/* ---- sweep, ablate ---- */
+
+static cllm_status sweep(const char *output, bool again, cllm_error *err) {
+    static const char *const settings[] = {"epochs=0/0/2", "content=0", "batch=4"};
+    cllm_sweep_options options = {.output = in(output), .resume = again, .threads = 1};
+    if (!again) {
+        options.dataset = in("data");
+        options.backbone = in("backbone");
+        options.space = in("space.json");
+        options.settings = settings;
+        options.n_settings = CLLM_LEN(settings);
+        options.trials = 2;
+        options.rungs = "0.5,1";
+    }
+    return cllm_sweep(&options, NULL, err);
+}
+
+static cllm_status call_sweep(cllm_error *err) {
+    return sweep("new", false, err);
+}
+
+/* What was stopped goes on to the same table. */
+static void sweep_goes_on(void) {
+    if (!is_there("new")) return;
+    OK(sweep("new", true, ERR));
+    assert_true(hash_of("new/results.tsv") == hash_of("swept/results.tsv"));
+    answers("new/best");
+}
+
+static void test_sweep(void **state) {
+    (void)state;
+    put("space.json", "{\"lr\": [\"1e-3\", \"1e-2\"]}");
+    OK(sweep("swept", false, ERR));
+    const trial t = {.prepare = remove_new, .call = call_sweep, .check = sweep_goes_on, .stride = 5, .tolerates_writing = true};
+    assert_true(try_io(&t) > 20);
+}
+
+static cllm_status ablate(const char *output, bool again, cllm_error *err) {
+    const char *const datasets[] = {in("data")};
+    static const char *const settings[] = {"epochs=0/1/1", "max-text-tokens=6"};
+    cllm_ablate_options options = {.study = "variants", .output = in(output), .resume = again, .threads = 1};
+    if (!again) {
+        options.datasets = datasets;
+        options.n_datasets = 1;
+        options.backbone = in("backbone");
+        options.scale = "smoke";
+        options.settings = settings;
+        options.n_settings = CLLM_LEN(settings);
+    }
+    return cllm_ablate(&options, NULL, err);
+}
+
+static cllm_status call_ablate(cllm_error *err) {
+    return ablate("new", false, err);
+}
+
+static void ablation_goes_on(void) {
+    if (!is_there("new")) return;
+    OK(ablate("new", true, ERR));
+    assert_true(hash_of("new/table.tsv") == hash_of("ablated/table.tsv"));
+}
+
+static void test_ablate(void **state) {
+    (void)state;
+    OK(ablate("ablated", false, ERR));
+    const trial t = {.prepare = remove_new, .call = call_ablate, .check = ablation_goes_on, .stride = 25, .tolerates_writing = true};
+    assert_true(try_io(&t) > 5);
+}
+
+/* ---- report ---- */
+
+static cllm_status call_report(cllm_error *err) {
+    const char *const runs[] = {in("run"), in("finished")};
+    cllm_report_options options;
+    cllm_report_options_init(&options);
+    options.runs = runs;
+    options.n_runs = 2;
+    options.output = in("new.html");
+    options.threads = 1;
+    options.force = true;
+    return cllm_report(&options, NULL, err);
+}
+
+/* The old page or the new one, which differ in nothing but their time of making. */
+static void page_whole(void) {
+    char *page;
+    size_t size;
+    OK(cllm__read_file(in("new.html"), (size_t)1 << 26, &page, &size, ERR));
+    assert_non_null(strstr(page, "</html>"));
+    cllm__free(page);
+}
+
+static void test_report(void **state) {
+    (void)state;
+    OK(call_report(ERR));
+    page_whole();
+    const trial t = {.call = call_report, .check = page_whole, .stride = 2, .tolerates_writing = true};
+    assert_true(try_io(&t) > 20);
+    assert_true(try_memory(&t) > 20);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_composed), cmocka_unit_test(test_words),  cmocka_unit_test(test_baselines),
+        cmocka_unit_test(test_sweep),    cmocka_unit_test(test_ablate), cmocka_unit_test(test_report),
+    };
+    return cmocka_run_group_tests(tests, make_world, remove_world);
+}
