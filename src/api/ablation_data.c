@@ -92,8 +92,7 @@ static cllm_status make_backbone(const cllm__ablation *a, size_t data, const cha
         small = cllm__path_join(temporary, "small");
         if (small == NULL) CLLM_TRY_CLEAN(cllm__fail_nomem(err));
         CLLM_TRY_CLEAN(cllm_backbone_init(small, (cllm_backbone_shape){.layers = 2, .heads = 2, .width = 32, .context = 256}, made, 1, false, err));
-        cllm__remove_tree(made);
-        if (rename(small, made) != 0) CLLM_TRY_CLEAN(cllm__fail_errno(err, "cannot rename '%s'", small));
+        CLLM_TRY_CLEAN(cllm__folder_commit(small, made, err));
     }
     CLLM_TRY_CLEAN(cllm__folder_commit(temporary, folder, err));
 cleanup:

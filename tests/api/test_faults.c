@@ -98,6 +98,49 @@ static void test_train_final(void **state) {
     assert_true(try_io(&t) > 40);
 }
 
+/* ---- ablate ---- */
+
+static char g_conclusion[4096];
+
+/* The sentence that a finished study ended in. */
+static void read_conclusion(char text[4096]) {
+    char *data;
+    size_t size;
+    OK(cllm__read_file(in("new/ablation.json"), (size_t)1 << 30, &data, &size, ERR));
+    const char *begin = strstr(data, "\"conclusion\":");
+    assert_non_null(begin);
+    snprintf(text, 4096, "%.*s", (int)strcspn(begin, "\n"), begin);
+    cllm__free(data);
+}
+
+static cllm_status call_ablate(cllm_error *err) {
+    static const char *const settings[] = {"epochs=1/1/1", "max-text-tokens=6"};
+    const char *data = in("data");
+    const cllm_ablate_options options = {.study = "variants", .datasets = &data, .n_datasets = 1, .output = in("new"), .scale = "smoke", .threads = 1,
+                                         .settings = settings, .n_settings = CLLM_LEN(settings)};
+    return cllm_ablate(&options, NULL, err);
+}
+
+/* A study that a failure left goes on to the same sentence, in which all figures meet. */
+static void study_goes_on(void) {
+    char text[4096];
+    const cllm_ablate_options options = {.output = in("new"), .resume = true, .threads = 1};
+    if (!is_there("new")) return;
+    OK(cllm_ablate(&options, NULL, ERR));
+    read_conclusion(text);
+    assert_string_equal(text, g_conclusion);
+    assert_true(is_there("new/index.html") && is_there("new/table.tsv"));
+}
+
+static void test_ablate(void **state) {
+    (void)state;
+    remove_new();
+    OK(call_ablate(ERR));
+    read_conclusion(g_conclusion);
+    const trial t = {.prepare = remove_new, .call = call_ablate, .check = study_goes_on, .stride = 17};
+    assert_true(try_io(&t) > 30);
+}
+
 /* ---- train: interrupted and resumed ---- */
 
 static size_t g_polls, g_stop_at;
@@ -492,7 +535,7 @@ static void test_looks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prepare),    cmocka_unit_test(test_train),    cmocka_unit_test(test_train_own_backbone),
-        cmocka_unit_test(test_train_final), cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_train_final), cmocka_unit_test(test_ablate), cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_resume),
         cmocka_unit_test(test_final_afterwards), cmocka_unit_test(test_force), cmocka_unit_test(test_dry_run),
         cmocka_unit_test(test_evaluate),   cmocka_unit_test(test_recommend), cmocka_unit_test(test_export),
         cmocka_unit_test(test_backbone),   cmocka_unit_test(test_convert),  cmocka_unit_test(test_language_model),
