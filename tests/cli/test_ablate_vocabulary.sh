@@ -9,7 +9,7 @@ figure() {
     get "results/1 shop |  | $1 | seed 1/columns/$2"
 }
 bare=$(figure "bare backbone" text_nll)
-for arm in "a token an item" "numbers in pieces" "random tokens"; do
+for arm in "a token an item" "numbers in pieces" "random tokens" "trained in one softmax"; do
     equal "plain text, $arm" "$(figure "$arm" text_nll)" "$bare"
     # A larger softmax costs something, tokens that nobody trained too.
     for cost in joint_cost_collab joint_cost_content; do
@@ -27,7 +27,7 @@ awk -v a="$(figure "a token an item" item_norm)" -v b="$(figure "random tokens" 
 equal "norm of words" "$(figure "random tokens" word_norm)" "$(figure "a token an item" word_norm)"
 get "results/1 shop |  | a token an item | seed 1/neighbours/0/word" >/dev/null
 
-equal rows "$(awk 'END { print NR - 1 }' study/table.tsv)" 4
+equal rows "$(awk 'END { print NR - 1 }' study/table.tsv)" 5
 for number in "$(echo "$bare" | awk '{ printf "%.4f", $1 }') nats a token" "$(awk -v a="$other" -v b="$own" 'BEGIN { printf "%+.4f", a - b }') nats a word"; do
     case "$conclusion" in *"$number"*) ;; *) die "'$number' is not in: $conclusion" ;; esac
 done
