@@ -342,12 +342,15 @@ static cllm_status fit_users(asking *a, double spread, cllm_error *err) {
         .reg = CLLM__REG_MAP, .context = info->context};
     CLLM_TRY_CLEAN(make_examples(a, &rules, &f.batch, err));
     const cllm__objective objective = {.reg = CLLM__REG_MAP, .lambda_c = spread > 0 ? 1 / (spread * spread) : 0, .cold_items = a->cold};
+    double before = 0;
+    cllm__loss loss = {0};
     for (int i = 0; i < FIT_STEPS; i++) {
-        cllm__loss loss;
         CLLM_TRY_CLEAN(cllm__check_cancelled(&a->m->host, err));
         CLLM_TRY_CLEAN(cllm__engine_step(f.engine, &f.batch, own, &a->start, &objective, &f.gradient, &loss, err));
+        if (i == 0) before = loss.nll_sum;
         cllm__adam_table_step(&f.users, f.gradient.touched_users, f.gradient.n_touched_users, f.gradient.users, a->m->pool);
     }
+    cllm__measure_column(a->m, "fit_gain", (before - loss.nll_sum) / (double)loss.predictions);
     status = CLLM_OK;
 cleanup:
     cllm__batch_free(&f.batch);
@@ -536,7 +539,10 @@ static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
     return CLLM_OK;
 }
 
-static const cllm__column COLUMNS[] = {{.name = "targets", .label = "held-out rows", .format = "%.0f"}};
+static const cllm__column COLUMNS[] = {
+    {.name = "targets", .label = "held-out rows", .format = "%.0f"},
+    {.name = "fit_gain", .label = "nats a given item, gained by fitting", .format = "%.3f"},
+};
 
 const cllm__study CLLM__STUDY_COLD_START = {
     .name = "cold-start",

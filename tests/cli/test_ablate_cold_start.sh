@@ -45,6 +45,8 @@ for given in "1 item" "2 items" "3 items" "5 items"; do
 done
 less "five items say more than one" "$(cell ndcg@100 "new users, 1 item given" "EASE + text")" "$(cell ndcg@100 "new users, 5 items given" "EASE + text")"
 
+for given in "1 item" "2 items" "3 items" "5 items"; do less "fitting makes the given items likelier" 0 "$(cell fit_gain "new users, $given given" "fitted token")"; done
+
 # The sentence has the table's figures.
 cp study.json stdout
 sentence=$(get conclusion)
