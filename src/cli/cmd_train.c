@@ -39,6 +39,7 @@ static const method_flag METHOD[] = {
     {"content-share", "X", "the part of the texts that a content epoch visits (1)"},
     {"max-text-tokens", "N", "longer texts are cut (128)"},
     {"patience", "N", "rec epochs without improvement before stopping (10)"},
+    {"validate-every", "N", "rec epochs between validations, the last one always among them (1; accurate: 4)"},
     {"monitor", "METRICS", "what decides, e.g. ndcg@100 or recall@20+ndcg@10"},
     {"seed", "N", "of everything random (1)"},
     {"user-token", "on|off|shuffled", "control experiment: users have no token in prompts, or in training another's in every epoch (on)"},

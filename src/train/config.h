@@ -47,6 +47,7 @@ typedef struct cllm__train_config {
     bool content;         /* false: no content model and no mutual regularisation (the paper's LLM-CF) */
     bool mask_cold;       /* items without a training interaction stay out of the item softmax */
     int patience;         /* recommendation epochs without a better validation figure before it stops; 0: never */
+    int validate_every;   /* recommendation epochs between validations; the last epoch is always validated */
     char monitor[128];    /* sum of metrics: "recall_capped@20+recall_capped@40+ndcg@100" */
     int item_tokens;      /* cllm__item_tokens; of the collaborative and recommendation tables */
     double id_weight;     /* of the free part of an id+text token */

@@ -361,7 +361,8 @@ static void keep_lowest_loss(cllm__trainer *t, cllm__phase phase, double loss) {
 }
 
 static cllm_status validate(cllm__trainer *t, cllm__epoch_report *report, cllm_error *err) {
-    if (t->in.validate == NULL) return CLLM_OK;
+    int left = cllm__schedule_epochs(&t->config, CLLM__PHASE_REC) - 1 - report->epoch;
+    if (t->in.validate == NULL || left % t->config.validate_every != 0) return CLLM_OK;
     CLLM_TRY(t->in.validate(t->in.context, &t->collab, &report->validation, err));
     report->validated = true;
     report->best = !t->has_best || t->config.select_last || report->validation.monitor > t->best_monitor;
@@ -552,7 +553,8 @@ cllm_status cllm__trainer_plan(cllm__trainer *t, double probe_seconds, cllm__pla
         double began = cllm__now();
         cllm__validation unused;
         CLLM_TRY(t->in.validate(t->in.context, &t->collab, &unused, err));
-        plan.validation_seconds = (cllm__now() - began) * cllm__schedule_epochs(&t->config, CLLM__PHASE_REC);
+        int epochs = cllm__schedule_epochs(&t->config, CLLM__PHASE_REC), every = t->config.validate_every;
+        plan.validation_seconds = (cllm__now() - began) * ((epochs + every - 1) / every);
         plan.seconds += plan.validation_seconds;
     }
     /* Two sets of tables with their best copies and two moments each, and one gradient. */

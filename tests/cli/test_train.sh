@@ -73,6 +73,7 @@ nothing_left
 # The preset beyond the paper: composed tokens, the bag readout, a linear part; threads, resume and --final as ever.
 run train data -o accurate --preset accurate --epochs 0/0/3 --width 24 -q
 [ -e accurate/linear.safetensors ] || die "preset accurate left no linear part"
+equal "validations, below the heading" "$(cut -d, -f15 accurate/metrics.csv | grep -c .)" 2 # of three epochs the last one alone
 run train data -o single --preset accurate --epochs 0/0/3 --width 24 -q --threads 1
 for file in model linear; do cmp -s accurate/$file.safetensors single/$file.safetensors || die "$file.safetensors depends on the threads"; done
 run eval accurate --split valid --baselines none --json

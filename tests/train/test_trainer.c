@@ -274,7 +274,7 @@ static void seeds_and_settings_change_the_result(void **state) {
     cllm__train_config config = config_of("paper", SHORT);
     uint64_t base = whole_run(&w, &config);
     static const char *const changes[] = {"seed=2", "lambda-c=0", "target=all", "predict-first=0", "reorder=0", "dropout=0.1", "mask-share=0.1:0.6", "reg=code",
-                                          "item-tokens=text", "item-tokens=id+text", "readout=bag", "init-deviation=0.05", "lr-decay=1", "select=last", "user-token=shuffled", "main-text=joint",
+                                          "item-tokens=text", "item-tokens=id+text", "readout=bag", "init-deviation=0.05", "lr-decay=1", "select=last", "validate-every=2", "user-token=shuffled", "main-text=joint",
                                           "item-tokens=spelled"};
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         cllm__train_config changed = config;
