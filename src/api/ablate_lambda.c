@@ -121,7 +121,7 @@ static cllm_status say_line(cllm__ablation *a, size_t data, const char *series, 
     cllm__difference_text(&from_none, text);
     cllm__ablation_say(a, " On %s, convention %s: ", cllm__ablation_data_name(a, data), series);
     if (*best == none) {
-        cllm__ablation_say(a, "no coupling is best, so texts do not help here.");
+        cllm__ablation_say(a, "no strength of coupling beats none, so texts do not help here.");
     } else if (!*helps) {
         cllm__ablation_say(a, "no difference beyond the noise between no coupling and the best strength, λ_c = %s: %s.", lambda, text);
     } else if (*best == one) {
@@ -209,6 +209,7 @@ const cllm__study CLLM__STUDY_LAMBDA = {
                 "depend on the data? 0 is no coupling, inf one table for both models.",
     .n_shops = 2,
     .lines = true,
+    .by_history = true,
     .axis = "λ_c",
     .columns = COLUMNS,
     .n_columns = CLLM_LEN(COLUMNS),

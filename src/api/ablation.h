@@ -99,6 +99,7 @@ typedef struct cllm__study {
     size_t n_shops;       /* how many demo shops stand in where no data are given: 1 or 2 */
     bool lines;           /* arms stand along an axis (in the order in which they were added); else they are dots */
     const char *axis;     /* its label */
+    bool by_history;      /* the table has NDCG@100 by length of history too */
     const cllm__column *columns;
     size_t n_columns;
     /* Adds the arms: a function of options and data sets alone. */

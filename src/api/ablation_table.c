@@ -47,6 +47,20 @@ static bool any_reference(const cllm__ablation *a) {
     return false;
 }
 
+/* NDCG@100 of the users of each length of history that there is in any of the data. */
+static void history_cells(cells *c, const cllm__ablation *a, size_t index) {
+    for (size_t b = 0; b < CLLM__BUCKETS; b++) {
+        char what[64], name[64], label[64];
+        bool there = false;
+        snprintf(what, sizeof what, "buckets/%s/ndcg@100", cllm__bucket_name(b));
+        for (size_t i = 0; i < a->n_arms && !there; i++) there = isfinite(cllm__ablation_value(a, i, what, NULL));
+        if (!there) continue;
+        snprintf(name, sizeof name, "ndcg@100:%s", cllm__bucket_name(b));
+        snprintf(label, sizeof label, "… of %s items", cllm__bucket_name(b));
+        number_cell(c, name, label, "%.4f", cllm__ablation_value(a, index, what, NULL));
+    }
+}
+
 static cllm_status difference_cells(cells *c, const cllm__ablation *a, size_t index, cllm_error *err) {
     const cllm__arm *arm = &a->arms[index];
     cllm__difference d = {.test = {NAN, {NAN, NAN}, NAN, NAN}};
@@ -75,6 +89,7 @@ static cllm_status fill(cells *c, const cllm__ablation *a, size_t i, bool series
     if (a->options.seeds > 1) number_cell(c, "spread", "spread", "%.4f", spread);
     number_cell(c, "recall@20", "Recall@20", "%.4f", cllm__ablation_value(a, i, "recall_capped@20", NULL));
     number_cell(c, "recall@40", "Recall@40", "%.4f", cllm__ablation_value(a, i, "recall_capped@40", NULL));
+    if (a->study->by_history) history_cells(c, a, i);
     if (references) CLLM_TRY(difference_cells(c, a, i, err));
     for (size_t k = 0; k < a->study->n_columns; k++) {
         const cllm__column *column = &a->study->columns[k];

@@ -18,6 +18,7 @@ awk -F '\t' '
         clear = $at["low"] > 0 || $at["high"] < 0
         if (clear == ($at["verdict"] == "no difference")) { print "verdict in row " NR; exit 1 }
     }' study/table.tsv || die "the table: $(cat study/table.tsv)"
+head -1 study/table.tsv | grep -q "	ndcg@100:1-2	ndcg@100:3-5	" || die "nothing by length of history"
 # A strength that is said to help has an interval above 0 somewhere; what is said of a line is said once for each data set and convention.
 get conclusion >said
 equal "lines told" "$(grep -o "convention [a-z]*:" said | wc -l | tr -d ' ')" 4
@@ -58,6 +59,10 @@ run ablate lambda data -o own --scale smoke --seeds 2 --split valid --set epochs
 equal "arms on one data set" "$(get -n table/rows)" 8
 equal seeds "$(get seeds)" 2
 head -1 own/table.tsv | grep -q "^series	arm	ndcg@100	spread	" || die "no spread of the seeds"
+mkdir broken && tr -d '\n' <own/ablation.json | sed 's/"settings": *\[/"settings":[null,/' >broken/ablation.json
+grep -q "null," broken/ablation.json || die "the study was not damaged"
+fails 3 "damaged" ablate --resume -o broken
+rm -rf broken
 fails 2 "there are lambda" ablate nothing -o x
 fails 2 "scale 'big'" ablate lambda -o x --scale big
 fails 2 "split 'train'" ablate lambda -o x --split train
