@@ -196,7 +196,7 @@ static void measure_columns(decoding *d) {
     cllm__measure_column(d->m, "listed", (double)d->listed / (double)n);
     cllm__measure_column(d->m, "repeats", d->way->beams > 0 ? (double)d->tally.repeats / outputs : NAN);
     cllm__measure_column(d->m, "words", d->way->joint ? (double)d->tally.words / outputs : NAN);
-    cllm__measure_column(d->m, "word_mass", d->way->joint && d->way->run != JOINED ? d->tally.word_mass / outputs : NAN);
+    cllm__measure_column(d->m, "word_mass", d->way->joint ? d->tally.word_mass / outputs : NAN);
 }
 
 static cllm_status measure(cllm__measuring *m, cllm_error *err) {

@@ -19,7 +19,7 @@ typedef struct beam {
 typedef struct candidate {
     size_t parent;
     int32_t token;
-    double log_p, word_mass;
+    double log_p, word_mass; /* the latter of this step alone */
 } candidate;
 
 struct cllm__rollout {
@@ -142,9 +142,16 @@ static cllm_status offer_next(cllm__rollout *r, size_t parent, cllm_error *err) 
     for (size_t i = 0; i < words + n_items; i++) {
         if (i >= words && b->out[i - words] && !r->options.free) continue;
         int32_t token = i < words ? (int32_t)i : first_item + (int32_t)(i - words);
-        offer(r, (candidate){parent, token, (double)r->logits[i] + norm, b->word_mass + of_words / sum});
+        offer(r, (candidate){parent, token, (double)r->logits[i] + norm, of_words / sum});
     }
     return CLLM_OK;
+}
+
+static bool joins(const cllm__rollout_options *o, int32_t token) {
+    for (size_t i = 0; i < o->n_join; i++) {
+        if (o->join[i] == token) return true;
+    }
+    return false;
 }
 
 /* Makes the chosen the beams of the next step. The last one that goes on from a parent takes the parent's decoder. */
@@ -167,7 +174,7 @@ static cllm_status follow(cllm__rollout *r, size_t step, cllm_error *err) {
         memcpy(to->out, from->out, n_items);
         to->tokens[step] = c.token;
         to->log_p = c.log_p;
-        to->word_mass = c.word_mass;
+        to->word_mass = from->word_mass + (joins(&r->options, c.token) ? 0 : c.word_mass);
         if (c.token >= first_item) to->out[c.token - first_item] = 1;
         if (step + 1 < r->options.steps) CLLM_TRY(extend(r, to, &c.token, 1, err));
     }
@@ -179,13 +186,6 @@ static cllm_status follow(cllm__rollout *r, size_t step, cllm_error *err) {
 }
 
 /* ---- ---- */
-
-static bool joins(const cllm__rollout_options *o, int32_t token) {
-    for (size_t i = 0; i < o->n_join; i++) {
-        if (o->join[i] == token) return true;
-    }
-    return false;
-}
 
 /* The best beam's tokens as a list of items, and what the others were. */
 static size_t list_items(const cllm__rollout *r, size_t steps, uint8_t *out, int32_t *items, cllm__rollout_tally *tally) {

@@ -98,7 +98,7 @@ static void test_greedy(void **state) {
         cllm__rollout *r = open_rollout(&w, (cllm__rollout_options){.steps = STEPS, .beams = 1, .joint = joint, .free = free, .prompt_tokens = PROMPT});
         cllm__rollout_tally tally = {0};
         size_t count, words = joint ? w.words : 0, n_expected = 0, n_words = 0, n_repeats = 0;
-        double mass = 0;
+        double mass = 0, step_mass[STEPS] = {0};
         memcpy(out, closed, ITEMS);
         for (size_t t = 0; t < STEPS; t++) {
             static double log_p[4096];
@@ -108,7 +108,8 @@ static void test_greedy(void **state) {
                 if (i >= words && out[i - words] && !free) continue;
                 if (best == SIZE_MAX || log_p[i] > log_p[best]) best = i;
             }
-            for (size_t i = 0; i < words; i++) mass += exp(log_p[i]);
+            for (size_t i = 0; i < words; i++) step_mass[t] += exp(log_p[i]);
+            mass += step_mass[t];
             tokens[PROMPT + t] = best < words ? (int32_t)best : item_token(&w, (int32_t)(best - words));
             if (best < words) n_words++;
             else if (out[best - words]) n_repeats++;
@@ -128,7 +129,12 @@ static void test_greedy(void **state) {
             size_t at = 0, n_join = 0;
             while (tokens[PROMPT + at] >= w.rules.space.vocab_rows) at++;
             const int32_t join[] = {1, tokens[PROMPT + at]};
-            for (size_t t = 0; t < STEPS; t++) n_join += tokens[PROMPT + t] == join[1];
+            double of_join = 0;
+            for (size_t t = 0; t < STEPS; t++) {
+                if (tokens[PROMPT + t] != join[1]) continue;
+                n_join++;
+                of_join += step_mass[t];
+            }
             cllm__rollout *joining = open_rollout(&w, (cllm__rollout_options){.steps = STEPS, .beams = 1, .joint = true, .free = free,
                                                                                .prompt_tokens = PROMPT, .join = join, .n_join = 2});
             cllm__rollout_tally others = {0};
@@ -136,6 +142,7 @@ static void test_greedy(void **state) {
             assert_int_equal(count, n_expected);
             assert_int_equal(others.outputs, STEPS - n_join);
             assert_int_equal(others.words, n_words - n_join);
+            assert_true(fabs(others.word_mass - (mass - of_join)) < 1e-4);
             cllm__rollout_free(joining);
         }
         if (!joint && !free) assert_int_equal(count, STEPS);
