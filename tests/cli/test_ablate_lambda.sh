@@ -32,13 +32,15 @@ grep -q "$(cut -c 1-60 said)" study/index.html || die "the page has no conclusio
 
 # Killed again and again, then to the end: the same table but for the time it took.
 cut_time() { awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "seconds") t = i } { $t = ""; print }' "$1"; }
-few="--scale smoke --threads 1 --set epochs=0/1/1 --set content-share=0.1"
+make_shop
+run prepare reviews.tsv --items items.tsv -o data
+few="data --scale smoke --threads 1 --set epochs=1/2/2"
 run ablate lambda -o whole $few -q
 rounds=0
 "$program" ablate lambda -o killed $few -q &
 pid=$!
 while [ $rounds -lt 3 ]; do
-    sleep 0.7
+    sleep 0.4
     kill -9 $pid 2>/dev/null || true
     wait $pid 2>/dev/null || true
     rounds=$((rounds + 1))
@@ -53,8 +55,6 @@ cut_time killed/table.tsv >b
 cmp a b || die "killed and resumed: another table"
 
 # Data of one's own; seeds; and what is wrong is said.
-make_shop
-run prepare reviews.tsv --items items.tsv -o data
 run ablate lambda data -o own --scale smoke --seeds 2 --split valid --set epochs=0/1/1 --threads 1 --json
 equal "arms on one data set" "$(get -n table/rows)" 8
 equal seeds "$(get seeds)" 2
