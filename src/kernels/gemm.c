@@ -2,7 +2,7 @@
  * Products of the float build: packing, and the division into tiles.
  *
  * The rows of x go in tiles of 4 to 64 rows, all of a height divisible by four, so that oneDNN needs few primitives; the
- * missing rows of the last tile are zero. Where y is dense and there are enough rows, a task is a tile with all columns,
+ * missing rows of the last tile are zero (AMX asks for eights: gemm_onednn.h). Where y is dense and there are enough rows, a task is a tile with all columns,
  * written in place ("direct"). Otherwise a task is a tile with a piece of the columns, computed into scratch and stored from
  * there. Bits don't depend on which (gemm_onednn.h).
  */
@@ -24,6 +24,7 @@
 
 /* GROUP: columns that are turned from 8 bits into f32 at a time. */
 enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4 * CLLM__PANEL, GROUP = 8 * CLLM__PANEL };
+_Static_assert((int)WIDEST <= (int)CLLM__AMX_WIDEST && (int)TILE % (int)CLLM__AMX_UNIT == 0 && (int)K_BLOCK <= (int)CLLM__AMX_DIRECT, "products keep to AMX's bounds");
 
 /* A packed matrix, or some columns of one. */
 typedef struct packed {
@@ -69,7 +70,7 @@ static size_t round_up(size_t n, size_t to) {
 }
 
 static packed packed_like(size_t k, size_t n, cllm__dtype dtype) {
-    bool bf16 = dtype == CLLM__BF16 && k > 0 && use_onednn(true);
+    bool bf16 = dtype == CLLM__BF16 && k > 0 && use_onednn(true) && !(cllm__onednn_amx() && k > CLLM__AMX_DEEPEST);
     return (packed){
         .k = k,
         .n = n,
@@ -217,7 +218,9 @@ typedef struct product {
     size_t ld_y, ld_x, m;
     bool add;
 
-    size_t quads, tiles;
+    bool amx;
+    size_t unit; /* rows of a tile are a multiple of it */
+    size_t units, tiles;
     size_t direct; /* tiles before this one are direct, the others go in pieces */
     size_t pieces, width;
 
@@ -231,7 +234,7 @@ typedef struct product {
 } product;
 
 static size_t tile_begin(const product *run, size_t tile) {
-    return run->quads * tile / run->tiles * QUAD;
+    return run->units * tile / run->tiles * run->unit;
 }
 
 static size_t element_size(const product *run) {
@@ -265,6 +268,11 @@ static void prepare_task(void *context, size_t index, int worker) {
     prepare_rows(run, run->ready + begin * run->w.k * element_size(run), run->ready_from + begin, run->ready_from + end);
 }
 
+/* Of a piece with n columns: AMX has the padding of the last panel computed too. */
+static size_t columns_computed(const product *run, size_t n) {
+    return run->amx ? round_up(n, CLLM__PANEL) : n;
+}
+
 static void product_task(void *context, size_t index, int worker) {
     product *run = context;
     const packed *w = &run->w;
@@ -292,7 +300,7 @@ static void product_task(void *context, size_t index, int worker) {
         run->ops->panel_product(y, run->ld_y, x, ld_x, rows, w->k, (const float *)(const void *)panels, w->k_padded, n, bias, run->add);
         return;
     }
-    int high = height > run->quads / run->tiles * QUAD ? HIGH : LOW;
+    int high = height > run->units / run->tiles * run->unit ? HIGH : LOW;
     if (direct) {
         if (!cllm__onednn_run(run->teams[high][DIRECT], worker, y, x, panels, bias)) atomic_store(&run->failed, true);
         return;
@@ -301,27 +309,30 @@ static void product_task(void *context, size_t index, int worker) {
     if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels, NULL))
         atomic_store(&run->failed, true);
     else
-        run->ops->store_rows(y, run->ld_y, part, n, rows, n, bias, run->add);
+        run->ops->store_rows(y, run->ld_y, part, columns_computed(run, n), rows, n, bias, run->add);
 }
 
 static void plan(product *run, int threads) {
     size_t workers = (size_t)threads;
-    run->quads = (run->m + QUAD - 1) / QUAD;
-    run->tiles = (run->quads * QUAD + TILE - 1) / TILE;
+    run->amx = run->w.bf16 && cllm__onednn_amx();
+    run->unit = run->amx ? CLLM__AMX_UNIT : QUAD;
+    run->units = (run->m + run->unit - 1) / run->unit;
+    run->tiles = (run->units * run->unit + TILE - 1) / TILE;
     run->width = piece_width(run->w.n);
     run->pieces = (run->w.n + run->width - 1) / run->width;
     bool direct = run->w.onednn && run->ld_y == run->w.n && (workers == 1 || run->m >= workers * TILE);
+    if (run->amx && (run->w.k > CLLM__AMX_DIRECT || run->w.n <= CLLM__PANEL)) direct = false;
     if (direct) run->tiles = round_up(run->tiles, workers);
-    bool whole = run->m % QUAD == 0;
+    bool whole = run->m % run->unit == 0;
     run->direct = direct ? (whole ? run->tiles : run->tiles - 1) : 0;
     size_t last = tile_begin(run, run->tiles - 1);
     run->ready_from = must_prepare(run) ? tile_begin(run, run->direct) : run->w.onednn && !whole ? last : run->m;
-    run->ready_rows = run->ready_from >= run->m ? 0 : run->quads * QUAD - run->ready_from;
+    run->ready_rows = run->ready_from >= run->m ? 0 : run->units * run->unit - run->ready_from;
 }
 
 /* The primitives that the plan needs, with arguments for each worker. */
 static cllm_status take_teams(product *run, int threads, cllm_error *err) {
-    size_t low = run->quads / run->tiles * QUAD, last = run->w.n - (run->pieces - 1) * run->width;
+    size_t low = run->units / run->tiles * run->unit, last = run->w.n - (run->pieces - 1) * run->width;
     for (size_t t = 0; t < run->tiles; t++) {
         size_t height = tile_begin(run, t + 1) - tile_begin(run, t);
         cllm__onednn_team **teams = run->teams[height > low ? HIGH : LOW];
@@ -335,7 +346,7 @@ static cllm_status take_teams(product *run, int threads, cllm_error *err) {
         shape.n = run->width;
         if (teams[PIECE] == NULL && (run->pieces > 1 || last == run->width))
             CLLM_TRY(cllm__onednn_take(&teams[PIECE], shape, threads, err));
-        shape.n = last;
+        shape.n = columns_computed(run, last);
         if (teams[LAST_PIECE] == NULL && last != run->width) CLLM_TRY(cllm__onednn_take(&teams[LAST_PIECE], shape, threads, err));
     }
     return CLLM_OK;

@@ -126,6 +126,10 @@ const char *cllm__onednn_isa(bool bf16) {
     return g_isa[bf16];
 }
 
+bool cllm__onednn_amx(void) {
+    return cllm__onednn_has(true) && strstr(g_isa[true], "amx") != NULL;
+}
+
 static size_t bucket_of(cllm__onednn_shape s) {
     size_t hash = s.k * 0x9E3779B97F4A7C15u + s.n;
     hash = hash * 0x9E3779B97F4A7C15u + s.h * 8 + (s.bf16 ? 4 : 0) + (s.bias ? 2 : 0) + (s.add ? 1 : 0);

@@ -7,6 +7,11 @@
  * implementations of oneDNN (the only ones below AVX-512) don't have this property, so elsewhere gemm.c uses the loops of
  * the operations' table.
  *
+ * With AMX, products in bf16 have it within bounds only. oneDNN leaves AMX alone for small products (h ≤ 32 and h·n ≤ 256; a k
+ * of at most 16 always), which sums in another order; and it cuts k where a tile's operands outgrow the second-level cache,
+ * which depends on n and h. Measured with 2.6.3 and 2 MiB of that cache, all h ≤ 64: the bits are the row's own for n ≤ 256 up
+ * to k = 4096 and for any n up to k = 1536. CLLM__AMX_* keep gemm.c inside that.
+ *
  * Primitives are created once for each shape and kept for the life of the process. oneDNN runs each on the calling thread.
  */
 #ifndef CLLM_KERNELS_GEMM_ONEDNN_H
@@ -18,10 +23,16 @@
  * k padded to a multiple of 32. Padding is zero. This is oneDNN's BA16a64b and BA16a64b2a. */
 enum { CLLM__PANEL = 64 };
 
+/* Of products that go to AMX: rows of a tile come in multiples of UNIT and columns in whole panels (or more than one), k is at
+ * most DEEPEST, and at most DIRECT where there are more than WIDEST columns. */
+enum { CLLM__AMX_UNIT = 8, CLLM__AMX_DIRECT = 1536, CLLM__AMX_DEEPEST = 4096, CLLM__AMX_WIDEST = 256 };
+
 /* Whether this CPU and this oneDNN multiply f32, or bf16, that way. */
 bool cllm__onednn_has(bool bf16);
 /* The instruction set that oneDNN reports: "avx512_core_bf16"; "" if it has none for us. */
 const char *cllm__onednn_isa(bool bf16);
+/* Whether products in bf16 go to AMX, and have to keep to its bounds. */
+bool cllm__onednn_amx(void);
 
 /* y[h × n] = x[h × k]·w (+ bias) (+ y), all dense. */
 typedef struct cllm__onednn_shape {

@@ -192,7 +192,7 @@ static void check_rows(int engine, cllm__dtype dtype, size_t n, size_t k, cllm__
 }
 
 static void test_row_bits(void **state) {
-    static const size_t shapes[][2] = {{96, 48}, {130, 100}, {384, 128}, {192, 768}, {70, 1100}};
+    static const size_t shapes[][2] = {{96, 48}, {130, 100}, {384, 128}, {192, 768}, {70, 1100}, {64, 40}, {5, 70}, {9, 12}};
     cllm__pool *pools[3] = {NULL, NULL, NULL};
     (void)state;
     assert_int_equal(cllm__pool_create(&pools[1], 1, NULL), CLLM_OK);
@@ -204,6 +204,33 @@ static void test_row_bits(void **state) {
     }
     cllm__pool_free(pools[1]);
     cllm__pool_free(pools[2]);
+}
+
+/* Products so deep that their operands outgrow the second-level cache: rows alone and packed, whole and by columns. */
+static void test_deep_row_bits(void **state) {
+    enum { M = 64, N = 640, MOST = 4200 };
+    static const size_t depths[] = {2560, 4096, MOST};
+    static float x[M * MOST], w[MOST * N], one[M * N], all[M * N], some[M * N];
+    cllm__pool *pool;
+    (void)state;
+    fill(x, M * MOST, GAUSSIAN, 1);
+    fill(w, MOST * N, GAUSSIAN, 2);
+    assert_int_equal(cllm__pool_create(&pool, 2, NULL), CLLM_OK);
+    for (size_t i = 0; i < CLLM_LEN(depths); i++)
+        for (size_t d = 0; d < 2; d++) {
+            size_t k = depths[i];
+            cllm__weight *weight;
+            cllm__gemm_force_loops(false);
+            assert_int_equal(cllm__weight_pack(&weight, w, k, N, false, dtypes[d], pool, NULL), CLLM_OK);
+            for (size_t r = 0; r < M; r++)
+                assert_int_equal(cllm__gemm_frozen(NULL, one + r * N, N, x + r * k, k, 1, weight, NULL, CLLM__GEMM_PLAIN, NULL), CLLM_OK);
+            assert_int_equal(cllm__gemm_frozen(NULL, all, N, x, k, M, weight, NULL, CLLM__GEMM_PLAIN, NULL), CLLM_OK);
+            assert_true(same_bits(one, all, sizeof one));
+            assert_int_equal(cllm__gemm_frozen_columns(pool, some, N - 64, x, k, 36, weight, 64, N - 64, NULL), CLLM_OK);
+            for (size_t r = 0; r < 36; r++) assert_true(same_bits(some + r * (N - 64), all + r * N + 64, (N - 64) * sizeof *some));
+            cllm__weight_free(weight);
+        }
+    cllm__pool_free(pool);
 }
 
 static void test_columns(void **state) {
@@ -425,7 +452,7 @@ static void test_no_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frozen),       cmocka_unit_test(test_long_sums),    cmocka_unit_test(test_bf16_accuracy),
-        cmocka_unit_test(test_row_bits),     cmocka_unit_test(test_columns),      cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_row_bits),     cmocka_unit_test(test_deep_row_bits), cmocka_unit_test(test_columns),      cmocka_unit_test(test_gemm),
         cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_steady_state), cmocka_unit_test(test_callers),
         cmocka_unit_test(test_no_memory),
     };
