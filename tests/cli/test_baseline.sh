@@ -6,7 +6,7 @@ make_shop
 run prepare reviews.tsv --items items.tsv -o data -q
 
 run baseline data --json
-equal models "$(get -n models)" 7
+equal models "$(get -n models)" 8
 for model in popularity itemknn textknn ease ease_text userknn als bpr; do
     value=$(get models/$model/ndcg@100)
     awk -v v="$value" 'BEGIN { exit !(v > 0 && v <= 1) }' || die "ndcg@100 of $model is $value"
