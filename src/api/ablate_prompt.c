@@ -20,7 +20,7 @@ typedef struct change {
     token token;
 } change;
 
-/* About three times as many words. */
+/* Six times as many words and more. */
 #define LONG_PROMPTS \
     "{\"collab\": \"The customer user_{i} of this shop has, over the last years, bought and rated with four or five stars, and so has " \
     "interacted with\", \"rec\": \"The customer user_{i} of this shop has, over the last years, bought and rated with four or five stars, and so " \
