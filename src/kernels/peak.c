@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "kernels/ops_table.h"
+#include "kernels/peak_amx.h"
 #include "kernels/peak_bf16.h"
 
 enum { ROUNDS = 20000, TASKS = 32, REPEATS = 5 };
@@ -29,7 +30,7 @@ static void burst_task(void *context, size_t index, int worker) {
 double cllm__peak_gflops(cllm__dtype dtype, cllm__pool *pool) {
     burst b = {.run = cllm__ops()->fma_burst};
     double best = 0;
-    if (dtype == CLLM__BF16 && cllm__gemm_has_bf16()) b.run = cllm__bf16_burst;
+    if (dtype == CLLM__BF16 && cllm__gemm_has_bf16()) b.run = strstr(cllm__gemm_isa(), "amx") != NULL ? cllm__amx_burst : cllm__bf16_burst;
     for (int i = 0; i < REPEATS; i++) {
         double begin = now(), sum = 0;
         cllm__pool_run(pool, TASKS, burst_task, &b);

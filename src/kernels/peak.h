@@ -10,7 +10,7 @@
 #include "kernels/gemm.h"
 
 /* 10⁹ multiplications and additions a second of all workers together, in registers, with the instruction set in use. For
- * bf16 that of the native dot products, or of f32 where there are none. */
+ * bf16 that of AMX tiles, else of the native dot products, or of f32 where there are none. */
 double cllm__peak_gflops(cllm__dtype dtype, cllm__pool *pool);
 /* 10⁹ bytes a second that all workers together read from memory (256 MiB); 0 if that much memory is not there. */
 double cllm__peak_bandwidth(cllm__pool *pool);
