@@ -27,6 +27,7 @@ double cllm__amx_burst(size_t rounds) {
         tiles.rows[t] = ROWS;
     }
     for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) ones[i] = 0x3f80;
+    __asm__ volatile("" : : "r"(&tiles), "r"(ones) : "memory"); /* gcc 12's intrinsics don't say that they read these */
     _tile_loadconfig(&tiles);
     _tile_zero(0);
     _tile_zero(1);
