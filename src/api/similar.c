@@ -43,12 +43,13 @@ static cllm_status parse_space(const cllm_session *s, const char *name, bool tex
 
 /* ---- Cosines ---- */
 
-/* scores[i] += the cosine of `vector` and item i's row, both seen from `origin` (NULL: zero). A vector of no length is like nothing: 0. */
-static void add_cosines(float *scores, const cllm__tables *tables, const cllm__real *vector, const cllm__real *origin) {
+/* scores[i] += the cosine of `vector` and item i's row, both seen from `origin` (NULL: zero) and without their columns before `first`. A
+ * vector of no length is like nothing: 0. */
+static void add_cosines(float *scores, const cllm__tables *tables, size_t first, const cllm__real *vector, const cllm__real *origin) {
     for (size_t i = 0; i < tables->n_items; i++) {
         const cllm__real *row = tables->items + i * tables->width;
         double product = 0, a = 0, b = 0;
-        for (size_t j = 0; j < tables->width; j++) {
+        for (size_t j = first; j < tables->width; j++) {
             double from = origin != NULL ? origin[j] : 0, x = vector[j] - from, y = row[j] - from;
             product += x * y;
             a += x * x;
@@ -56,6 +57,11 @@ static void add_cosines(float *scores, const cllm__tables *tables, const cllm__r
         }
         if (a > 0 && b > 0) scores[i] += (float)(product / (sqrt(a) * sqrt(b)));
     }
+}
+
+/* What is no part of an item's likeness: how often it is bought, say. */
+static size_t columns_of_biases(const cllm_model *model) {
+    return model->run.config.bag_biases ? CLLM__BAG_BIASES : 0;
 }
 
 /* Writes the mean content vector of the items of which something is known; returns the root mean square distance of a value from
@@ -194,8 +200,8 @@ static cllm_status score_item(cllm_session *s, const char *id, unsigned spaces, 
         return cllm__fail(err, CLLM_ERR_NOT_FOUND, "item '%s' has neither interactions nor texts: nothing is known to compare", id);
     }
     const size_t width = model->collab.width;
-    if ((spaces & SPACE_COLLAB) != 0) add_cosines(scores, &model->collab, model->collab.items + item * width, NULL);
-    if ((spaces & SPACE_CONTENT) != 0) add_cosines(scores, &model->content, model->content.items + item * width, mean);
+    if ((spaces & SPACE_COLLAB) != 0) add_cosines(scores, &model->collab, columns_of_biases(model), model->collab.items + item * width, NULL);
+    if ((spaces & SPACE_CONTENT) != 0) add_cosines(scores, &model->content, 0, model->content.items + item * width, mean);
     for (size_t i = 0; i < model->collab.n_items && spaces == (SPACE_COLLAB | SPACE_CONTENT); i++) scores[i] /= 2;
     scores[item] = -INFINITY;
     return CLLM_OK;
@@ -224,12 +230,12 @@ cllm_status cllm_similar(cllm_session *s, const char *item, const char *text, co
     cllm_status status;
     if (text != NULL && spaces == SPACE_COLLAB) {
         status = compose_token(s, text, token, err);
-        if (status == CLLM_OK) add_cosines(s->scores, &model->collab, token, NULL);
+        if (status == CLLM_OK) add_cosines(s->scores, &model->collab, columns_of_biases(model), token, NULL);
     } else if (item != NULL) {
         status = score_item(s, item, spaces, mean, s->scores, err);
     } else {
         status = fit_token(s, text, mean, spread, token, err);
-        if (status == CLLM_OK) add_cosines(s->scores, &model->content, token, mean);
+        if (status == CLLM_OK) add_cosines(s->scores, &model->content, 0, token, mean);
     }
     cllm__free(vectors);
     CLLM_TRY(status);

@@ -27,6 +27,7 @@ static const method_flag METHOD[] = {
     {"item-tokens", "id|text|id+text|spelled", "a token of its own; composed of the words of the item's text; both; or of its number's pieces (id; accurate: id+text)"},
     {"readout", "transformer|bag", "what reads a history for a recommendation; bag: the plain sum of its tokens (accurate)"},
     {"bag-sharpness", "X", "0: the sum; above: each item speaks for itself, the strongest counting the more the larger X is (0; accurate: 0.5)"},
+    {"bag-biases", "0|1", "with a bag-sharpness: two columns of an item's token say how readily it is recommended and how loudly it speaks (0; accurate: 1)"},
     {"linear", "none|ease|ease-text", "a linear model whose scores are added to the tokens' (none; accurate: ease-text)"},
     {"linear-weight", "X", "of its scores (0.25; accurate: 0.07)"},
     {"neighbours-weight", "X", "of the scores of user-kNN, added too (0: none; accurate: 0.03)"},

@@ -12,7 +12,7 @@ typedef struct reading {
     size_t vocabulary;
     const cllm__tables *tables;
     const size_t *start; /* of voices */
-    cllm__real *h;
+    cllm__real *h, *loudness;
 } reading;
 
 static size_t count_items(const cllm__batch *batch, size_t first_item, size_t sequence) {
@@ -50,7 +50,7 @@ static void read_task(void *context, size_t sequence, int worker) {
 
 void cllm__bag_forward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const cllm__tables *tables, cllm__real *h,
                        cllm__pool *pool) {
-    reading r = {bag, batch, vocabulary, tables, NULL, h};
+    reading r = {.bag = bag, .batch = batch, .vocabulary = vocabulary, .tables = tables, .h = h};
     cllm__pool_run(pool, batch->sequences, read_task, &r);
 }
 
@@ -94,34 +94,44 @@ static void voices_task(void *context, size_t sequence, int worker) {
     const cllm__tables *tables = r->tables;
     size_t width = tables->width, first_item = r->vocabulary + tables->n_users;
     cllm__real *rows = r->h + r->start[sequence] * width, *row = rows;
+    cllm__real *loudness = r->bag.biases ? r->loudness + r->start[sequence] : NULL;
     memset(rows, 0, (r->start[sequence + 1] - r->start[sequence]) * width * sizeof *rows);
     for (size_t t = r->batch->start[sequence]; t < r->batch->start[sequence + 1]; t++) {
         size_t token = (size_t)r->batch->tokens[t];
         if (token < first_item) continue;
         cllm__axpy(row, (cllm__real)r->bag.sharpness, tables->items + (token - first_item) * width, width);
+        if (r->bag.biases) *loudness++ = tables->items[(token - first_item) * width + CLLM__BAG_LOUDNESS];
         row += width;
     }
     ptrdiff_t user = user_of(r->batch, r->vocabulary, first_item, sequence);
-    if (user < 0) return;
-    for (row = rows; row < r->h + r->start[sequence + 1] * width; row += width)
-        cllm__axpy(row, (cllm__real)(r->bag.sharpness * r->bag.user_weight), tables->users + (size_t)user * width, width);
+    for (row = rows; row < r->h + r->start[sequence + 1] * width; row += width) {
+        if (user >= 0) cllm__axpy(row, (cllm__real)(r->bag.sharpness * r->bag.user_weight), tables->users + (size_t)user * width, width);
+        if (!r->bag.biases) continue;
+        row[CLLM__BAG_BIAS] = (cllm__real)r->bag.sharpness;
+        row[CLLM__BAG_LOUDNESS] = 0;
+    }
 }
 
 void cllm__bag_voices(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const cllm__tables *tables, const size_t *start,
-                      cllm__real *rows, cllm__pool *pool) {
-    reading r = {bag, batch, vocabulary, tables, start, rows};
+                      cllm__real *rows, cllm__real *loudness, cllm__pool *pool) {
+    reading r = {bag, batch, vocabulary, tables, start, rows, loudness};
+    if (bag.biases) memset(loudness, 0, start[batch->sequences] * sizeof *loudness); /* a row without an item has none */
     cllm__pool_run(pool, batch->sequences, voices_task, &r);
 }
 
-void cllm__bag_voices_backward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const size_t *start, const cllm__real *drows,
-                               cllm__gradient *gradient) {
+void cllm__bag_voices_backward(cllm__bag bag, const cllm__batch *batch, size_t vocabulary, const size_t *start, cllm__real *drows,
+                               const cllm__real *dloudness, cllm__gradient *gradient) {
     size_t width = gradient->width, first_item = vocabulary + gradient->n_users;
     for (size_t s = 0; s < batch->sequences; s++) {
-        const cllm__real *row = drows + start[s] * width;
+        cllm__real *row = drows + start[s] * width;
+        for (size_t r = start[s]; bag.biases && r < start[s + 1]; r++) memset(drows + r * width, 0, CLLM__BAG_BIASES * sizeof *drows);
+        size_t r = start[s];
         for (size_t t = batch->start[s]; t < batch->start[s + 1]; t++) {
             size_t token = (size_t)batch->tokens[t];
             if (token < first_item) continue;
-            cllm__axpy(cllm__gradient_item(gradient, (int32_t)(token - first_item)), (cllm__real)bag.sharpness, row, width);
+            cllm__real *to = cllm__gradient_item(gradient, (int32_t)(token - first_item));
+            cllm__axpy(to, (cllm__real)bag.sharpness, row, width);
+            if (bag.biases) to[CLLM__BAG_LOUDNESS] += dloudness[r++];
             row += width;
         }
         ptrdiff_t user = user_of(batch, vocabulary, first_item, s);

@@ -59,7 +59,11 @@ static void compose_task(void *context, size_t task, int worker) {
     for (size_t j = task * ROWS; j < end; j++) {
         cllm__real *token = work->items + j * c->width;
         memset(token, 0, c->width * sizeof *token);
-        if (c->id_weight != 0) cllm__axpy(token, (cllm__real)c->id_weight, c->free_parts + j * c->width, c->width);
+        const cllm__real *own = c->free_parts + j * c->width;
+        if (c->id_weight != 0) {
+            memcpy(token, own, c->whole * sizeof *token);
+            cllm__axpy(token + c->whole, (cllm__real)c->id_weight, own + c->whole, c->width - c->whole);
+        }
         uint64_t first = f->start[j];
         add_features(c, f->features + first, f->weights + first, (size_t)(f->start[j + 1] - first), token);
     }
@@ -104,7 +108,8 @@ static void free_parts_task(void *context, size_t task, int worker) {
     const cllm__composer *c = work->composer;
     size_t n = c->by_item.n_items, end = (task + 1) * ROWS < n ? (task + 1) * ROWS : n;
     cllm__real weight = (cllm__real)c->id_weight;
-    for (size_t i = task * ROWS * c->width; i < end * c->width; i++) work->ditems[i] *= weight;
+    for (size_t i = task * ROWS * c->width; i < end * c->width; i++)
+        if (weight == 0 || i % c->width >= c->whole) work->ditems[i] *= weight;
 }
 
 void cllm__composer_backward(cllm__composer *composer, cllm__real *ditems, cllm__pool *pool) {

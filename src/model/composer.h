@@ -5,7 +5,8 @@
  *
  * a small free part f_j (weight w) and a sum over the features k of the item, its words for one, with fixed weights T_jk (tf-idf)
  * and trainable vectors v_k that all items share. What is learnt about a brand is learnt for every item of the brand, and an item
- * that nobody has had yet gets its token with no training at all.
+ * that nobody has had yet gets its token with no training at all. Of the first `whole` columns, which are no parts of a product (bag.h),
+ * the free part counts in full.
  */
 #ifndef CLLM_MODEL_COMPOSER_H
 #define CLLM_MODEL_COMPOSER_H
@@ -19,6 +20,7 @@ typedef struct cllm__composer {
     cllm__features by_item; /* borrowed */
     size_t width;
     double id_weight;
+    size_t whole; /* columns; 0 after _create */
     cllm__real *free_parts; /* f [n_items × width] */
     cllm__real *vectors;    /* v [n_features × width] */
     cllm__real *gradient;   /* of the vectors, as _backward left it */

@@ -20,12 +20,13 @@ struct cllm__engine {
     /* of one group */
     cllm__real *x, *dx; /* [rows × width] */
     cllm__real *h, *dh; /* [n_out × width] */
+    cllm__real *loudness, *dloudness;
     size_t *start, *out_rows;
     /* of a batch */
     double *nll;          /* [n_out] */
     cllm__real *readouts; /* [n_out × width] */
     struct {
-        size_t x, dx, h, dh, start, out_rows, nll, readouts;
+        size_t x, dx, h, dh, loudness, dloudness, start, out_rows, nll, readouts;
     } room;
 };
 
@@ -58,6 +59,8 @@ void cllm__engine_free(cllm__engine *engine) {
     cllm__free(engine->dx);
     cllm__free(engine->h);
     cllm__free(engine->dh);
+    cllm__free(engine->loudness);
+    cllm__free(engine->dloudness);
     cllm__free(engine->start);
     cllm__free(engine->out_rows);
     cllm__free(engine->nll);
@@ -246,8 +249,10 @@ static cllm_status gather_voices(cllm__engine *engine, const cllm__batch *batch,
     CLLM_TRY(CLLM_GROW(engine->start, engine->room.start, batch->sequences + 1, err));
     cllm__bag_rows(batch, vocabulary + tables->n_users, engine->start);
     CLLM_TRY(CLLM_GROW(engine->h, engine->room.h, engine->start[batch->sequences] * tables->width, err));
-    cllm__bag_voices(engine->bag, batch, vocabulary, tables, engine->start, engine->h, engine->pool);
-    *voices = (cllm__voices){engine->h, engine->start, batch->sequences, tables->width, engine->bag.sharpness};
+    CLLM_TRY(CLLM_GROW(engine->loudness, engine->room.loudness, engine->start[batch->sequences], err));
+    cllm__bag_voices(engine->bag, batch, vocabulary, tables, engine->start, engine->h, engine->loudness, engine->pool);
+    *voices = (cllm__voices){engine->h, engine->start, batch->sequences, tables->width, engine->bag.sharpness,
+                             engine->bag.biases ? engine->loudness : NULL};
     return CLLM_OK;
 }
 
@@ -257,9 +262,11 @@ static cllm_status voices_step(cllm__engine *engine, const cllm__batch *batch, c
     const cllm__head_targets targets = {batch->target_start, batch->target_items};
     CLLM_TRY(gather_voices(engine, batch, own, &voices, err));
     if (gradient != NULL) CLLM_TRY(CLLM_GROW(engine->dh, engine->room.dh, voices.start[voices.sequences] * own->width, err));
+    CLLM_TRY(CLLM_GROW(engine->dloudness, engine->room.dloudness, voices.start[voices.sequences], err));
     CLLM_TRY(cllm__pooled_head(&engine->heads, &voices, own->items, own->n_items, objective->cold_items, targets, weight, engine->nll,
-                               gradient != NULL ? engine->dh : NULL, gradient != NULL ? gradient->items : NULL, err));
-    if (gradient != NULL) cllm__bag_voices_backward(engine->bag, batch, engine->info->vocabulary, voices.start, engine->dh, gradient);
+                               gradient != NULL ? engine->dh : NULL, engine->dloudness, gradient != NULL ? gradient->items : NULL, err));
+    if (gradient != NULL)
+        cllm__bag_voices_backward(engine->bag, batch, engine->info->vocabulary, voices.start, engine->dh, engine->dloudness, gradient);
     return CLLM_OK;
 }
 

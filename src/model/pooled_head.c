@@ -17,6 +17,7 @@ typedef struct block {
     cllm__real *rooms;  /* [threads × 2·n_items] */
     double *nll;        /* of all sequences, or NULL */
     float *scores;      /* of all sequences, or NULL */
+    cllm__real *dloudness;
     bool gradient;
 } block;
 
@@ -43,6 +44,8 @@ static void sequence_task(void *context, size_t number, int worker) {
     const cllm__voices *v = b->voices;
     size_t n = b->n_items, s = b->first + number, rows = v->start[s + 1] - v->start[s];
     cllm__real *logits = b->logits + (v->start[s] - v->start[b->first]) * n, *sums = b->rooms + (size_t)worker * 2 * n, *pooled = sums + n;
+    for (size_t r = 0; v->loudness != NULL && r < rows; r++)
+        for (size_t i = 0; i < n; i++) logits[r * n + i] += v->loudness[v->start[s] + r];
     exponentiate(logits, rows, n, sums, pooled);
     for (size_t i = 0; i < n; i++) pooled[i] = (cllm__real)(((double)pooled[i] + log((double)sums[i])) / v->sharpness);
     for (size_t i = 0; b->cold != NULL && i < n; i++)
@@ -63,6 +66,11 @@ static void sequence_task(void *context, size_t number, int worker) {
     for (size_t i = 0; i < n; i++) pooled[i] /= (cllm__real)v->sharpness * sums[i];
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < n; i++) logits[r * n + i] *= pooled[i];
+    for (size_t r = 0; v->loudness != NULL && r < rows; r++) {
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) sum += (double)logits[r * n + i];
+        b->dloudness[v->start[s] + r] = (cllm__real)sum;
+    }
 }
 
 static cllm_status check_targets(const uint8_t *cold, size_t n_items, cllm__head_targets targets, size_t sequences, cllm_error *err) {
@@ -106,8 +114,10 @@ static cllm_status run(cllm__heads *heads, block *b, const cllm__real *items, cl
 }
 
 cllm_status cllm__pooled_head(cllm__heads *heads, const cllm__voices *voices, const cllm__real *items, size_t n_items, const uint8_t *cold,
-                              cllm__head_targets targets, double weight, double *nll, cllm__real *drows, cllm__real *ditems, cllm_error *err) {
-    block b = {.voices = voices, .n_items = n_items, .cold = cold, .targets = targets, .weight = weight, .nll = nll, .gradient = drows != NULL};
+                              cllm__head_targets targets, double weight, double *nll, cllm__real *drows, cllm__real *dloudness,
+                              cllm__real *ditems, cllm_error *err) {
+    block b = {.voices = voices, .n_items = n_items, .cold = cold, .targets = targets, .weight = weight, .nll = nll,
+               .dloudness = dloudness, .gradient = drows != NULL};
     CLLM_TRY(check_targets(cold, n_items, targets, voices->sequences, err));
     return run(heads, &b, items, drows, ditems, err);
 }

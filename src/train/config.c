@@ -39,7 +39,7 @@ static const cllm__train_config PRESETS[] = {
         .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
-        .bag_power = 0.5, .bag_sharpness = 0.5, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
+        .bag_power = 0.5, .bag_sharpness = 0.5, .bag_biases = true, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
         .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, .validate_every = 4, METHOD,
     },
 };
@@ -120,6 +120,7 @@ static const setting SETTINGS[] = {
     {"bag-scale", NUMBER, AT(bag_scale), 1e-6, 1e6, {0}},
     {"bag-power", NUMBER, AT(bag_power), 0, 1, {0}},
     {"bag-sharpness", NUMBER, AT(bag_sharpness), 0, 100, {0}},
+    {"bag-biases", SWITCH, AT(bag_biases), 0, 0, {0}},
     {"user-weight", NUMBER, AT(user_weight), 0, 100, {0}},
     {"backbone-layers", INT, AT(backbone_layers), 0, 1 << 16, {0}},
     {"width", INT, AT(width), 0, 1 << 16, {0}},

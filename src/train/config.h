@@ -54,6 +54,7 @@ typedef struct cllm__train_config {
     double init_deviation; /* of all that begins at random */
     bool bag;             /* prompts of the recommendation stage are read as a bag of tokens (model/bag.h), not by the backbone */
     double bag_scale, bag_power, bag_sharpness, user_weight; /* cllm__bag */
+    bool bag_biases;      /* the same */
     int backbone_layers;  /* only the first so many of the backbone's; 0: all */
     int width;            /* of the tokens; 0: the backbone's, as it has to be where the backbone reads them */
     double lr_decay;      /* the last part of the recommendation epochs, over which the learning rate falls to zero, epoch by epoch */

@@ -68,6 +68,7 @@ static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_item
     if (t->composed) {
         double id_weight = t->config.item_tokens == CLLM__ITEM_TOKENS_ID_TEXT ? t->config.id_weight : 0;
         CLLM_TRY(cllm__composer_create(&t->composer, t->in.features, width, id_weight, err));
+        t->composer.whole = t->config.bag_biases ? CLLM__BAG_BIASES : 0;
         CLLM_TRY(cllm__adam_table_create(&t->vectors, t->composer.vectors, t->in.features->n_features, width, adam, err));
     }
     cllm__real *items = t->composed ? t->composer.free_parts : t->collab.items;
@@ -86,6 +87,13 @@ static cllm_status check_config(const cllm__trainer *t, const cllm__backbone_inf
                           "width %d: the backbone's is %zu; tokens of another width need --readout bag, --content 0 and no alternation "
                           "(--epochs 0/0/N), so that it never reads them",
                           config->width, info->width);
+    }
+    if (config->bag_biases && (!config->bag || config->bag_sharpness == 0)) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "bag-biases 1: they are read by --readout bag with a --bag-sharpness above 0");
+    }
+    size_t width = config->width > 0 ? (size_t)config->width : info->width;
+    if (config->bag_biases && width <= CLLM__BAG_BIASES) {
+        return cllm__fail(err, CLLM_ERR_USAGE, "width %zu: bag-biases 1 takes %d columns of it; give more", width, CLLM__BAG_BIASES);
     }
     if (config->item_tokens == CLLM__ITEM_TOKENS_ID) return CLLM_OK;
     if (isinf(config->lambda_c)) {

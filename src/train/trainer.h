@@ -101,7 +101,8 @@ typedef struct cllm__trainer {
 
 /* The bag's settings; of use where config->bag. */
 static inline cllm__bag cllm__config_bag(const cllm__train_config *config) {
-    return (cllm__bag){.scale = config->bag_scale, .power = config->bag_power, .user_weight = config->user_weight, .sharpness = config->bag_sharpness};
+    return (cllm__bag){.scale = config->bag_scale, .power = config->bag_power, .user_weight = config->user_weight, .sharpness = config->bag_sharpness,
+                        .biases = config->bag_biases};
 }
 
 /* `trainer` is {0} before and freed by the caller in every case. Tables are initialised and the position is the first. What

@@ -33,7 +33,7 @@ typedef struct world {
     cllm__composer composer;
 } world;
 
-static void open_world(world *w, bool bag, double sharpness, double id_weight) {
+static void open_world(world *w, bool bag, double sharpness, bool biases, double id_weight) {
     *w = (world){0};
     OK(cllm__backbone_open(&w->backbone, TEST_DATA "/golden/gpt2_f32", (cllm__backbone_options){.training = true}, ERR));
     OK(cllm__engine_create(&w->engine, w->backbone, CLLM__F32, NULL, ERR));
@@ -44,8 +44,9 @@ static void open_world(world *w, bool bag, double sharpness, double id_weight) {
     cllm__tables_init_normal(&w->other, 0.5, 2, CLLM__TABLES_CONTENT);
     OK(cllm__gradient_create(&w->gradient, USERS, ITEMS, width, ERR));
     OK(cllm__composer_create(&w->composer, &features, width, id_weight, ERR));
+    w->composer.whole = biases ? CLLM__BAG_BIASES : 0;
     cllm__composer_init_normal(&w->composer, 0.5, 3);
-    if (bag) cllm__engine_set_bag(w->engine, &(cllm__bag){.scale = 1.5, .power = 0.5, .user_weight = 0.4, .sharpness = sharpness}, width);
+    if (bag) cllm__engine_set_bag(w->engine, &(cllm__bag){.scale = 1.5, .power = 0.5, .user_weight = 0.4, .sharpness = sharpness, .biases = biases}, width);
     cllm__batch_rules rules = {.space = {N, USERS, ITEMS}, .reg = CLLM__REG_MAP, .predict_first = true, .context = 20};
     static const int32_t first[] = {U(0), 17, V(1), V(4), V(3), 11, U(0), 31}, second[] = {U(1), 17, V(2)}, third[] = {U(2), 5};
     static const int32_t targets[] = {0, 3}, one[] = {2};
@@ -92,9 +93,9 @@ static void check_values(world *w, double *values, const double *gradient, size_
     if (!(sqrt(difference) <= 1e-7 * sqrt(norm))) fail_msg("%s: off by %g of %g", what, sqrt(difference), sqrt(norm));
 }
 
-static void check_gradients(bool bag, double sharpness, double id_weight) {
+static void check_gradients(bool bag, double sharpness, bool biases, double id_weight) {
     world w;
-    open_world(&w, bag, sharpness, id_weight);
+    open_world(&w, bag, sharpness, biases, id_weight);
     size_t width = w.own.width;
     total(&w, &w.gradient);
     cllm__composer_backward(&w.composer, w.gradient.items, NULL);
@@ -107,18 +108,20 @@ static void check_gradients(bool bag, double sharpness, double id_weight) {
 
 static void gradients_are_those_of_the_loss(void **state) {
     (void)state;
-    check_gradients(true, 0, 0.3);
-    check_gradients(true, 0, 0);
-    check_gradients(true, 0.7, 0.3);
-    check_gradients(true, 3, 0);
-    check_gradients(false, 0, 0.3);
-    check_gradients(false, 0, 0);
+    check_gradients(true, 0, false, 0.3);
+    check_gradients(true, 0, false, 0);
+    check_gradients(true, 0.7, false, 0.3);
+    check_gradients(true, 3, false, 0);
+    check_gradients(true, 0.7, true, 0.3);
+    check_gradients(true, 3, true, 0);
+    check_gradients(false, 0, false, 0.3);
+    check_gradients(false, 0, false, 0);
 }
 
 static void a_token_is_its_parts(void **state) {
     (void)state;
     world w;
-    open_world(&w, true, 0, 0.3);
+    open_world(&w, true, 0, false, 0.3);
     size_t width = w.own.width;
     double token[OTHER_WIDTH];
     cllm__composer_compose(&w.composer, w.own.items, NULL);
@@ -137,7 +140,7 @@ static void a_token_is_its_parts(void **state) {
 static void a_bag_is_the_sum_of_its_tokens(void **state) {
     (void)state;
     world w;
-    open_world(&w, true, 0, 0.3);
+    open_world(&w, true, 0, false, 0.3);
     size_t width = w.own.width;
     double h[3 * OTHER_WIDTH];
     OK(cllm__engine_hidden(w.engine, &w.own, &w.batch, h, ERR));
@@ -152,42 +155,44 @@ static void a_bag_is_the_sum_of_its_tokens(void **state) {
     close_world(&w);
 }
 
-/* s_i = ln Σ_j exp(β·(z_j + u·z_user)·z_i) / β, straight from the formula. */
+/* s_i = z_i0 + ln Σ_j exp(z_j1 + β·Σ_c (z_j + u·z_user)_c·z_ic) / β, straight from the formula; without biases, all columns are c and
+ * z_i0 and z_j1 are 0. */
 static void voices_are_pooled_softly(void **state) {
     (void)state;
     world w;
     static const int histories[3][3] = {{1, 4, 3}, {2}, {0}}, lengths[3] = {3, 1, 0};
     float scores[3 * ITEMS];
-    for (double sharpness = 0.5; sharpness < 600; sharpness *= 1000) { /* the second is nearly the maximum; plain exponentials would overflow */
-        open_world(&w, true, sharpness, 0.3);
-        for (size_t i = 0; i < USERS * w.own.width; i++) w.own.users[i] *= 20;
-        OK(cllm__engine_score(w.engine, &w.own, &w.batch, scores, ERR));
-        for (int s = 0; s < 3; s++) {
-            double expected[ITEMS], largest = -INFINITY, total = 0;
-            for (int i = 0; i < ITEMS; i++) {
-                double votes[3], most = -INFINITY, sum = 0;
+    for (int biases = 0; biases < 2; biases++)
+        for (double sharpness = 0.5; sharpness < 600; sharpness *= 1000) { /* the second is nearly the maximum; plain exponentials would overflow */
+            open_world(&w, true, sharpness, biases != 0, 0.3);
+            const double *items = w.own.items;
+            size_t width = w.own.width;
+            for (size_t i = 0; i < USERS * width; i++) w.own.users[i] *= 20;
+            OK(cllm__engine_score(w.engine, &w.own, &w.batch, scores, ERR));
+            for (int s = 0; s < 3; s++) {
+                double expected[ITEMS], largest = -INFINITY, total = 0;
                 int n = lengths[s] > 0 ? lengths[s] : 1;
-                for (int j = 0; j < n; j++) {
-                    votes[j] = 0;
-                    for (size_t c = 0; c < w.own.width; c++) {
-                        double q = 0.4 * w.own.users[(size_t)s * w.own.width + c] +
-                                   (lengths[s] > 0 ? w.own.items[(size_t)histories[s][j] * w.own.width + c] : 0);
-                        votes[j] += q * w.own.items[(size_t)i * w.own.width + c];
+                for (size_t i = 0; i < ITEMS; i++) {
+                    double votes[3], most = -INFINITY, sum = 0;
+                    for (int j = 0; j < n; j++) {
+                        const double *item = lengths[s] > 0 ? items + (size_t)histories[s][j] * width : NULL;
+                        votes[j] = biases && item != NULL ? item[1] / sharpness : 0;
+                        for (size_t c = biases ? 2 : 0; c < width; c++)
+                            votes[j] += (0.4 * w.own.users[(size_t)s * width + c] + (item != NULL ? item[c] : 0)) * items[i * width + c];
+                        most = fmax(most, votes[j]);
                     }
-                    most = fmax(most, votes[j]);
+                    for (int j = 0; j < n; j++) sum += exp(sharpness * (votes[j] - most));
+                    expected[i] = (biases ? items[i * width] : 0) + most + log(sum) / sharpness;
+                    largest = fmax(largest, expected[i]);
                 }
-                for (int j = 0; j < n; j++) sum += exp(sharpness * (votes[j] - most));
-                expected[i] = most + log(sum) / sharpness;
-                largest = fmax(largest, expected[i]);
+                for (int i = 0; i < ITEMS; i++) total += exp(expected[i] - largest);
+                for (int i = 0; i < ITEMS; i++) {
+                    if (!(fabs(scores[s * ITEMS + i] - (expected[i] - largest - log(total))) < 1e-5))
+                        fail_msg("sequence %d, item %d: %g, not %g", s, i, (double)scores[s * ITEMS + i], expected[i] - largest - log(total));
+                }
             }
-            for (int i = 0; i < ITEMS; i++) total += exp(expected[i] - largest);
-            for (int i = 0; i < ITEMS; i++) {
-                if (!(fabs(scores[s * ITEMS + i] - (expected[i] - largest - log(total))) < 1e-5))
-                    fail_msg("sequence %d, item %d: %g, not %g", s, i, (double)scores[s * ITEMS + i], expected[i] - largest - log(total));
-            }
+            close_world(&w);
         }
-        close_world(&w);
-    }
 }
 
 int main(void) {

@@ -406,6 +406,8 @@ static void settings_that_do_not_fit_are_refused(void **state) {
         {{"width=24", "epochs=0/0/1"}, "--readout bag", CLLM_ERR_USAGE},
         {{"width=24", "epochs=0/1/1", "readout=bag"}, "--epochs 0/0/N", CLLM_ERR_USAGE},
         {{"width=24", "epochs=0/0/1", "readout=bag"}, "--content 0", CLLM_ERR_USAGE},
+        {{"bag-biases=1", "epochs=0/0/1"}, "--bag-sharpness", CLLM_ERR_USAGE},
+        {{"bag-biases=1", "readout=bag", "epochs=0/0/1"}, "--bag-sharpness", CLLM_ERR_USAGE},
         {{"item-tokens=text", "epochs=0/0/1"}, "no item has a text", CLLM_ERR_DATA},
     };
     world w;
