@@ -59,7 +59,7 @@ static cllm_status reserve(cllm__batch *batch, size_t rows, size_t out, size_t t
 
 static void append_rows(cllm__batch *batch, const int32_t *ids, size_t n) {
     size_t s = batch->sequences, t = batch->start[s];
-    memcpy(batch->tokens + t, ids, n * sizeof *ids);
+    if (n > 0) memcpy(batch->tokens + t, ids, n * sizeof *ids); /* there may be no room for any */
     batch->start[s + 1] = t + n;
 }
 
