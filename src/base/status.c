@@ -36,6 +36,21 @@ cllm_status cllm__fail(cllm_error *err, cllm_status status, const char *format, 
     return status;
 }
 
+/* What helps against it, in brackets behind what the system says; "" where that says it all. */
+static const char *remedy(int code) {
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT: return " (make room there, or choose another place)";
+    case EROFS: return " (choose another place)";
+    case EACCES:
+    case EPERM: return " (look at the rights of it and of the folders above it)";
+    case EIO: return " (the device may be failing: look at the system's log)";
+    case EMFILE:
+    case ENFILE: return " (too many files are open: raise the limit, ulimit -n)";
+    default: return "";
+    }
+}
+
 cllm_status cllm__fail_errno(cllm_error *err, const char *format, ...) {
     int code = errno;
     cllm_status status = code == ENOMEM ? CLLM_ERR_NOMEM : code == ENOENT ? CLLM_ERR_NOT_FOUND : CLLM_ERR_IO;
@@ -46,7 +61,7 @@ cllm_status cllm__fail_errno(cllm_error *err, const char *format, ...) {
         int n = vsnprintf(err->message, sizeof err->message, format, args);
         va_end(args);
         if (n >= 0 && (size_t)n < sizeof err->message) {
-            snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s", strerror(code));
+            snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s%s", strerror(code), remedy(code));
         }
     }
     return status;
