@@ -169,13 +169,13 @@ static cllm_status make_state(cllm__ablation *a, const cllm_ablate_options *o, c
             return cllm__fail(err, CLLM_ERR_DATA, "'%s' has no %s rows to measure by: prepare it with another split", o->datasets[i],
                               a->split == CLLM__VALID ? "validation" : "test");
         }
-        char *path = cllm__path_absolute(o->datasets[i]);
-        if (path == NULL) return cllm__fail_nomem(err);
+        char *path;
+        CLLM_TRY(cllm__part_path(&path, o->datasets[i], "data set", err));
         json_object_array_add(datasets, json_object_new_string(path));
         cllm__free(path);
     }
-    char *backbone = cllm__path_absolute(o->backbone);
-    if (o->backbone != NULL && backbone == NULL) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "there is no backbone '%s'", o->backbone);
+    char *backbone;
+    CLLM_TRY(cllm__part_path(&backbone, o->backbone, "backbone", err));
     cllm__json_put_text(a->state, "backbone", backbone);
     cllm__free(backbone);
     return CLLM_OK;

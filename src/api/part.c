@@ -1,6 +1,7 @@
 #include "api/part.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/host.h"
@@ -24,6 +25,14 @@ static void pass_progress(void *user, const cllm_progress *progress) {
 
 static bool pass_cancelled(void *user) {
     return cllm__cancelled(((const cllm__part *)user)->host);
+}
+
+cllm_status cllm__part_path(char **path, const char *asked, const char *what, cllm_error *err) {
+    if (asked != NULL && access(asked, F_OK) != 0) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "there is no %s '%s'", what, asked);
+    char *absolute = cllm__path_absolute(asked);
+    if (asked != NULL && absolute == NULL) return cllm__fail_nomem(err);
+    *path = absolute;
+    return CLLM_OK;
 }
 
 cllm_host cllm__part_host(cllm__part *part) {

@@ -12,6 +12,8 @@ typedef struct cllm__part {
     char label[96];        /* "trial 3/20": stands before the phases of its progress */
 } cllm__part;
 
+/* The path from the root of what all parts read, *path (cllm__free); NULL for NULL. `what` names it where it is missing. */
+CLLM_CHECK cllm_status cllm__part_path(char **path, const char *asked, const char *what, cllm_error *err);
 /* What the part talks to; borrows it. */
 cllm_host cllm__part_host(cllm__part *part);
 /* Trains into options->output, or goes on with what is there; options->host, resume and force are set here. *report: as from

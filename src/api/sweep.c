@@ -132,13 +132,13 @@ static cllm_status make_state(sweep *s, cllm_error *err) {
     CLLM_TRY(cllm__dtype_parse(o->dtype, &dtype, err));
     CLLM_TRY(cllm__backbone_dtype_parse(o->backbone_dtype, dtype, &dtype, err));
     CLLM_TRY(check_dataset(o->dataset, err));
-    char *dataset = cllm__path_absolute(o->dataset), *backbone = cllm__path_absolute(o->backbone);
+    char *dataset = NULL, *backbone = NULL;
     struct json_object *state = json_object_new_object(), *settings = json_object_new_array(), *trials = json_object_new_array();
     s->state = state;
     json_object_object_add(state, "settings", settings);
     cllm_status status = cllm__space_read(&space, o->space, &config, err);
-    if (status == CLLM_OK && o->backbone != NULL && backbone == NULL) status = cllm__fail(err, CLLM_ERR_NOT_FOUND, "there is no backbone '%s'", o->backbone);
-    if (status == CLLM_OK && dataset == NULL) status = cllm__fail_nomem(err);
+    if (status == CLLM_OK) status = cllm__part_path(&dataset, o->dataset, "data set", err);
+    if (status == CLLM_OK) status = cllm__part_path(&backbone, o->backbone, "backbone", err);
     if (status == CLLM_OK) {
         cllm__json_put_text(state, "format", "cllm4rec sweep 1");
         cllm__json_put_text(state, "version", cllm_version());
