@@ -25,7 +25,9 @@ const command COMMANDS[] = {
 /* What was printed must have arrived: a full disk is a failure. */
 static int finish(const char *name, int code) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-    return code != 0 ? code : console_fail_text(name, cllm_status_exit_code(CLLM_ERR_IO), "cannot write the output");
+    if (code != 0) return code;
+    return console_fail_text(name, cllm_status_exit_code(CLLM_ERR_IO),
+                             "cannot write the output: standard output is full or closed (make room there, or send it elsewhere)");
 }
 
 static void print_commands(FILE *to) {
@@ -51,11 +53,11 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_commands(stdout);
-        return 0;
+        return finish(argv[1], 0);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("cllm4rec %s\n", cllm_version());
-        return 0;
+        return finish(argv[1], 0);
     }
     for (const command *c = COMMANDS; c->name != NULL; c++) {
         if (strcmp(c->name, argv[1]) == 0) return finish(c->name, c->run(argc - 1, argv + 1));

@@ -50,3 +50,9 @@ fails 3 "no-such" backbone eval $model --text no-such
 : >empty
 fails 3 "no line of two tokens" backbone eval $model --text empty
 fails 3 "no-such" backbone generate no-such --prompt the
+
+full backbone generate $model --prompt 'the lamp' -n 5 -q
+full backbone eval $model --text texts --json
+full backbone inspect $model
+full backbone convert $model -o converted --json
+nothing_left

@@ -22,10 +22,6 @@ CLLM4REC_OUTPUT=from-environment run demo --shop-only -o from-line
 [ -e from-line/shop/items.tsv ] || die "the command line does not win"
 
 # A full disk under stdout is a failure.
-if [ -e /dev/full ]; then
-    code=0
-    "$program" doctor --json >/dev/full 2>stderr || code=$?
-    equal "exit code with a full disk" "$code" 1
-    grep -q "cannot write the output" stderr || die "a full disk is not explained"
-fi
+full doctor --json
+full --help
 nothing_left

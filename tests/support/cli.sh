@@ -28,6 +28,15 @@ fails() {
     [ ! -s stdout ] || die "cllm4rec $*: failed, but printed on stdout"
 }
 
+# full COMMAND...: with a full disk under its output it must end with 1 and say so.
+full() {
+    [ -e /dev/full ] || return 0
+    code=0
+    "$program" "$@" >/dev/full 2>stderr </dev/null || code=$?
+    [ "$code" = 1 ] || die "cllm4rec $* ended with $code on a full disk, not 1"
+    grep -q "cannot write the output.*make room" stderr || die "cllm4rec $*: a full disk is not explained"
+}
+
 # get PATH: a member of the JSON object in the file stdout.
 get() {
     "$JSON_GET" "$@" <stdout || die "no member '$*' in: $(head -c 300 stdout)"
