@@ -81,7 +81,7 @@ static inline void nothing_left(const char *folder) {
 typedef struct fault {
     cllm__io_op op;
     int code;
-    const char *words;
+    const char *words; /* what the message says of it, and the remedy */
     size_t after, seen; /* the operation with this number fails: an odd one alone, an even one with all that follow (a full disk) */
 } fault;
 
@@ -100,17 +100,18 @@ typedef struct trial {
     cllm_status (*call)(cllm_error *err);
     void (*check)(void);
     size_t stride;          /* 0: every operation; s: every s-th, for calls that take long */
+    bool every_allocation;  /* in try_memory, not only a sample; for short calls */
     bool tolerates_writing; /* the call may do without what it could not write: its result must then be good */
 } trial;
 
 static const fault g_faults[] = {
-    {.op = CLLM_IO_OPEN_READ, .code = EACCES, .words = "Permission denied"},
-    {.op = CLLM_IO_READ, .code = EIO, .words = "Input/output error"},
-    {.op = CLLM_IO_CREATE, .code = EROFS, .words = "Read-only file system"},
-    {.op = CLLM_IO_WRITE, .code = ENOSPC, .words = "No space left on device"},
-    {.op = CLLM_IO_FSYNC, .code = EIO, .words = "Input/output error"},
-    {.op = CLLM_IO_RENAME, .code = ENOSPC, .words = "No space left on device"},
-    {.op = CLLM_IO_MKDIR, .code = EROFS, .words = "Read-only file system"},
+    {.op = CLLM_IO_OPEN_READ, .code = EACCES, .words = "Permission denied (look at the rights"},
+    {.op = CLLM_IO_READ, .code = EIO, .words = "Input/output error (the device may be failing"},
+    {.op = CLLM_IO_CREATE, .code = EROFS, .words = "Read-only file system (choose another place)"},
+    {.op = CLLM_IO_WRITE, .code = ENOSPC, .words = "No space left on device (make room there"},
+    {.op = CLLM_IO_FSYNC, .code = EIO, .words = "Input/output error (the device may be failing"},
+    {.op = CLLM_IO_RENAME, .code = ENOSPC, .words = "No space left on device (make room there"},
+    {.op = CLLM_IO_MKDIR, .code = EROFS, .words = "Read-only file system (choose another place)"},
 };
 
 /* Each operation of each kind fails, the first, the second, … until the call does no more of them. Returns the failures. */
@@ -142,10 +143,10 @@ static inline size_t try_io(const trial *t) {
     return failures;
 }
 
-/* Allocations fail, nearly all of the first and a sample of the many later ones. */
+/* Allocations fail: nearly all of the first and a sample of the many later ones, or every one. */
 static inline size_t try_memory(const trial *t) {
     size_t failures = 0;
-    for (size_t n = 1;; n += 1 + n / 12) {
+    for (size_t n = 1;; n += t->every_allocation ? 1 : 1 + n / 12) {
         if (t->prepare != NULL) t->prepare();
         cllm_error err = {0};
         cllm__alloc_fail_at(n, n % 2 == 1);

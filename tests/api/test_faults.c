@@ -354,6 +354,32 @@ static cllm_status call_export_folder(cllm_error *err) {
     return export_to("vectors", true, err);
 }
 
+static cllm_status call_export_new_file(cllm_error *err) {
+    return export_to("new.npz", false, err);
+}
+
+static cllm_status call_export_new_folder(cllm_error *err) {
+    return export_to("new", false, err);
+}
+
+static void remove_exports(void) {
+    remove_new();
+    unlink(in("new.npz"));
+}
+
+/* Where nothing was there is nothing, or (the flush of the parent folder failed) everything. */
+static void exports_whole_or_none(void) {
+    static const char *const tables[] = {"users_collab.tsv", "items_collab.tsv", "users_content.tsv", "items_content.tsv"};
+    if (is_there("new.npz")) assert_true(hash_of("new.npz") == hash_of("kept.npz"));
+    if (!is_there("new")) return;
+    for (size_t i = 0; i < CLLM_LEN(tables); i++) {
+        char made[64], kept[64];
+        snprintf(made, sizeof made, "new/%s", tables[i]);
+        snprintf(kept, sizeof kept, "kept/%s", tables[i]);
+        assert_true(hash_of(made) == hash_of(kept));
+    }
+}
+
 static void vectors_whole(void) {
     if (is_there("vectors.npz")) assert_true(hash_of("vectors.npz") == hash_of("kept.npz"));
     assert_true(is_there("vectors/items_content.tsv") && hash_of("vectors/items_content.tsv") == hash_of("kept/items_content.tsv"));
@@ -370,6 +396,13 @@ static void test_export(void **state) {
     const trial folder = {.call = call_export_folder, .check = vectors_whole};
     assert_true(try_io(&folder) > 15);
     assert_true(try_memory(&folder) > 20);
+    cllm_status (*const calls[])(cllm_error *) = {call_export_new_file, call_export_new_folder};
+    for (size_t i = 0; i < CLLM_LEN(calls); i++) {
+        const trial fresh = {.prepare = remove_exports, .call = calls[i], .check = exports_whole_or_none};
+        assert_true(try_io(&fresh) > 10);
+        assert_true(try_memory(&fresh) > 20);
+    }
+    remove_exports();
 }
 
 /* ---- backbone init, the shop ---- */
@@ -389,11 +422,23 @@ static void backbone_whole(void) {
     cllm_text_free(json);
 }
 
+static cllm_status call_new_backbone(cllm_error *err) {
+    cllm_backbone_shape shape = {.layers = 1, .heads = 1, .width = 8, .vocabulary = 20, .context = 16};
+    return cllm_backbone_init(in("new"), shape, NULL, 2, false, err);
+}
+
+static void backbone_whole_or_none(void) {
+    if (is_there("new")) backbone_whole();
+}
+
 static void test_backbone(void **state) {
     (void)state;
     const trial t = {.prepare = copy_backbone, .call = call_backbone, .check = backbone_whole};
     assert_true(try_io(&t) > 10);
     assert_true(try_memory(&t) > 20);
+    const trial fresh = {.prepare = remove_new, .call = call_new_backbone, .check = backbone_whole_or_none};
+    assert_true(try_io(&fresh) > 7);
+    assert_true(try_memory(&fresh) > 5);
 }
 
 /* ---- backbone convert, generate, eval ---- */
@@ -425,6 +470,44 @@ static void converted_or_old(void) {
     assert_true(old || hash_of("new/model.safetensors") == g_converted);
     assert_true(is_there("new/vocab.json") == old);
     backbone_whole();
+}
+
+/* A folder with a tokenizer, to another place and onto itself. */
+static cllm_status call_convert_folder(cllm_error *err) {
+    return cllm_backbone_convert(in("backbone"), in("new"), "bf16", false, err);
+}
+
+static cllm_status call_convert_itself(cllm_error *err) {
+    return cllm_backbone_convert(in("new"), in("new"), "bf16", true, err);
+}
+
+static uint64_t g_shortened; /* the world's backbone in bf16 */
+
+static void shortened_or_nothing(void) {
+    if (!is_there("new")) return;
+    assert_true(hash_of("new/model.safetensors") == g_shortened && hash_of("new/vocab.json") == hash_of("backbone/vocab.json"));
+    backbone_whole();
+}
+
+static void shortened_or_old(void) {
+    uint64_t hash = hash_of("new/model.safetensors");
+    assert_true(hash == g_shortened || hash == hash_of("backbone/model.safetensors"));
+    assert_true(hash_of("new/vocab.json") == hash_of("backbone/vocab.json"));
+    backbone_whole();
+}
+
+static void test_convert_folder(void **state) {
+    (void)state;
+    remove_new();
+    OK(call_convert_folder(ERR));
+    g_shortened = hash_of("new/model.safetensors");
+    assert_true(g_shortened != hash_of("backbone/model.safetensors"));
+    const trial fresh = {.prepare = remove_new, .call = call_convert_folder, .check = shortened_or_nothing};
+    assert_true(try_io(&fresh) > 12);
+    assert_true(try_memory(&fresh) > 20);
+    const trial itself = {.prepare = copy_backbone, .call = call_convert_itself, .check = shortened_or_old};
+    assert_true(try_io(&itself) > 12);
+    assert_true(try_memory(&itself) > 20);
 }
 
 static void test_convert(void **state) {
@@ -477,10 +560,62 @@ static cllm_status call_score(cllm_error *err) {
     return status;
 }
 
-static void test_language_model(void **state) {
+/* The frozen matrices in 8 bits, the texts compressed. */
+static cllm_status call_score_packed(cllm_error *err) {
+    cllm_score_options options = {.backbone = in("backbone"), .file = in("lines.txt.gz"), .dtype = "q8_0", .threads = 1};
+    char *json = NULL;
+    cllm_status status = cllm_backbone_score(&options, &json, err);
+    if (status == CLLM_OK) says_the_same(json);
+    else assert_null(json);
+    return status;
+}
+
+static int fail_standard_input(void *user, cllm__io_op op, const char *path) {
+    return op == *(cllm__io_op *)user && strcmp(path, "-") == 0 ? EIO : 0;
+}
+
+/* Standard input has no path: it goes by that name. */
+static void test_standard_input(void **state) {
+    (void)state;
+    cllm__io_op ops[] = {CLLM_IO_OPEN_READ, CLLM_IO_READ};
+    cllm_score_options options = {.backbone = in("backbone"), .file = "-", .threads = 1};
+    for (size_t i = 0; i < CLLM_LEN(ops); i++) {
+        cllm_error err = {0};
+        char *json = NULL;
+        cllm__io_set_hook(fail_standard_input, &ops[i]);
+        cllm_status status = cllm_backbone_score(&options, &json, &err);
+        cllm__io_set_hook(NULL, NULL);
+        assert_int_equal(status, CLLM_ERR_IO);
+        assert_null(json);
+        assert_non_null(strstr(err.message, "'standard input': Input/output error"));
+    }
+}
+
+/* Stopped at any moment, both say so and give nothing. */
+static void test_language_model_stopped(void **state) {
     (void)state;
     put("lines.txt", "the old lamp\nthe new lamp, and a door\n");
-    cllm_status (*const calls[])(cllm_error *) = {call_generate, call_score};
+    for (g_stop_at = 0; g_stop_at < 2; g_stop_at++) {
+        cllm_generate_options generate = {.backbone = in("backbone"), .prompt = "the old", .tokens = 4, .threads = 1, .host.cancelled = stop};
+        cllm_score_options score = {.backbone = in("backbone"), .file = in("lines.txt"), .threads = 1, .host.cancelled = stop};
+        char *text = NULL;
+        size_t length;
+        cllm_error err = {0};
+        g_polls = 0;
+        assert_int_equal(cllm_backbone_generate(&generate, &text, &length, &err), CLLM_ERR_INTERRUPTED);
+        g_polls = 0;
+        assert_int_equal(cllm_backbone_score(&score, &text, &err), CLLM_ERR_INTERRUPTED);
+        assert_null(text);
+    }
+}
+
+static void test_language_model(void **state) {
+    (void)state;
+    char command[512];
+    put("lines.txt", "the old lamp\nthe new lamp, and a door\n");
+    snprintf(command, sizeof command, "gzip -kf '%s'", in("lines.txt"));
+    assert_int_equal(system(command), 0);
+    cllm_status (*const calls[])(cllm_error *) = {call_generate, call_score, call_score_packed};
     for (size_t i = 0; i < CLLM_LEN(calls); i++) {
         const trial t = {.call = calls[i]};
         OK(calls[i](ERR));
@@ -538,7 +673,8 @@ int main(void) {
         cmocka_unit_test(test_train_final), cmocka_unit_test(test_ablate), cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_resume),
         cmocka_unit_test(test_final_afterwards), cmocka_unit_test(test_force), cmocka_unit_test(test_dry_run),
         cmocka_unit_test(test_evaluate),   cmocka_unit_test(test_recommend), cmocka_unit_test(test_export),
-        cmocka_unit_test(test_backbone),   cmocka_unit_test(test_convert),  cmocka_unit_test(test_language_model),
+        cmocka_unit_test(test_backbone),   cmocka_unit_test(test_convert),  cmocka_unit_test(test_convert_folder),
+        cmocka_unit_test(test_language_model), cmocka_unit_test(test_standard_input), cmocka_unit_test(test_language_model_stopped),
         cmocka_unit_test(test_shop),       cmocka_unit_test(test_looks),
     };
     return cmocka_run_group_tests(tests, make_world, remove_world);

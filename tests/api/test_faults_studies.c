@@ -134,6 +134,57 @@ static void test_sweep(void **state) {
     OK(sweep("swept", false, ERR));
     const trial t = {.prepare = remove_new, .call = call_sweep, .check = sweep_goes_on, .stride = 5, .tolerates_writing = true};
     assert_true(try_io(&t) > 20);
+    const trial memory = {.prepare = remove_new, .call = call_sweep, .check = sweep_goes_on};
+    assert_true(try_memory(&memory) > 20);
+}
+
+static bool at_once(void *user) {
+    (void)user;
+    return true;
+}
+
+/* --force, stopped before the first trial: the sweep that was there stays until the new one is set up. */
+static cllm_status call_sweep_force(cllm_error *err) {
+    static const char *const settings[] = {"epochs=0/0/1", "content=0"};
+    const cllm_sweep_options options = {.dataset = in("data"), .backbone = in("backbone"), .output = in("new"), .space = in("space.json"),
+                                        .settings = settings, .n_settings = CLLM_LEN(settings), .trials = 2, .force = true, .threads = 1,
+                                        .host.cancelled = at_once};
+    cllm_status status = cllm_sweep(&options, NULL, err);
+    return status == CLLM_ERR_INTERRUPTED ? CLLM_OK : status;
+}
+
+static void copy_swept(void) {
+    copy("swept", "new");
+}
+
+static void sweep_old_or_new(void) {
+    char *state;
+    size_t size;
+    OK(cllm__read_file(in("new/sweep.json"), (size_t)1 << 20, &state, &size, ERR));
+    bool old = strstr(state, "epochs=0/0/2") != NULL;
+    assert_true(old || strstr(state, "epochs=0/0/1") != NULL);
+    assert_true(old == is_there("new/results.tsv") && old == is_there("new/best"));
+    cllm__free(state);
+    if (old) answers("new/best");
+}
+
+static void test_sweep_force(void **state) {
+    (void)state;
+    const trial t = {.prepare = copy_swept, .call = call_sweep_force, .check = sweep_old_or_new, .every_allocation = true};
+    assert_true(try_io(&t) > 8);
+    assert_true(try_memory(&t) > 100);
+}
+
+/* A sweep that is done and asked to go on: reads and writes its results again, and nothing is lost. */
+static cllm_status call_sweep_again(cllm_error *err) {
+    return sweep("new", true, err);
+}
+
+static void test_sweep_again(void **state) {
+    (void)state;
+    const trial t = {.prepare = copy_swept, .call = call_sweep_again, .check = sweep_goes_on};
+    assert_true(try_io(&t) > 8);
+    assert_true(try_memory(&t) > 4);
 }
 
 static cllm_status ablate(const char *output, bool again, cllm_error *err) {
@@ -191,6 +242,40 @@ static void page_whole(void) {
     cllm__free(page);
 }
 
+static cllm_status call_new_report(cllm_error *err) {
+    const char *const runs[] = {in("run")};
+    cllm_report_options options;
+    cllm_report_options_init(&options);
+    options.runs = runs;
+    options.n_runs = 1;
+    options.output = in("fresh.html");
+    options.baselines = "popularity";
+    options.threads = 1;
+    char *json = NULL;
+    cllm_status status = cllm_report(&options, &json, err);
+    assert_true((status == CLLM_OK) == (json != NULL));
+    cllm_text_free(json);
+    return status;
+}
+
+static void remove_page(void) {
+    unlink(in("fresh.html"));
+}
+
+/* Where no page was, there is none or a whole one. */
+static void page_whole_or_none(void) {
+    if (!is_there("fresh.html")) return;
+    copy("fresh.html", "new.html");
+    page_whole();
+}
+
+static void test_new_report(void **state) {
+    (void)state;
+    const trial t = {.prepare = remove_page, .call = call_new_report, .check = page_whole_or_none, .tolerates_writing = true};
+    assert_true(try_io(&t) > 20);
+    assert_true(try_memory(&t) > 20);
+}
+
 static void test_report(void **state) {
     (void)state;
     OK(call_report(ERR));
@@ -203,7 +288,8 @@ static void test_report(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_composed), cmocka_unit_test(test_words),  cmocka_unit_test(test_baselines),
-        cmocka_unit_test(test_sweep),    cmocka_unit_test(test_ablate), cmocka_unit_test(test_report),
+        cmocka_unit_test(test_sweep),    cmocka_unit_test(test_sweep_force), cmocka_unit_test(test_sweep_again),
+        cmocka_unit_test(test_ablate),   cmocka_unit_test(test_report), cmocka_unit_test(test_new_report),
     };
     return cmocka_run_group_tests(tests, make_world, remove_world);
 }
