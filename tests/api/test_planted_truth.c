@@ -17,11 +17,20 @@
 #define OK(call) do { cllm_error error_ = {0}; if ((call) != CLLM_OK) fail_msg("%s: %s", #call, error_.message); } while (0)
 #define ERR (&error_)
 
+/* Under a sanitizer, which takes ten times as long, a small shop and a short schedule: that all of it runs, not what it finds. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { CLAIMS = 0, USERS = 80, ITEMS = 50, SHORT = 5 };
+#define DEMO_EPOCHS "epochs=1/2/3"
+#else
+enum { CLAIMS = 1, USERS = 500, ITEMS = 300, SHORT = 5 };
+#define DEMO_EPOCHS "epochs=3/10/25"
+#endif
+
 /* The demo's schedule (src/cli/cmd_demo.c). */
-#define DEMO_SETTINGS "epochs=3/10/25", "lr=5e-3/5e-3/1e-3", "content-share=0.3", "max-text-tokens=64", "lambda-c=" DEMO_LAMBDA
+#define DEMO_SETTINGS DEMO_EPOCHS, "lr=5e-3/5e-3/1e-3", "content-share=0.3", "max-text-tokens=64", "lambda-c=" DEMO_LAMBDA
 #define DEMO_LAMBDA "10"
 
-enum { USERS = 500, ITEMS = 300, SHORT = 5 };
+#define claim(condition) assert_true(!CLAIMS || (condition))
 
 static char g_folder[64];
 
@@ -105,7 +114,7 @@ static double short_histories(struct json_object *report) {
         sum += n * json_object_get_double(at(at(at(bucket, "models"), "cllm4rec"), "ndcg@100"));
         users += n;
     }
-    assert_true(users > 200);
+    assert_true(users > 0.4 * USERS);
     return sum / users;
 }
 
@@ -118,23 +127,25 @@ static void tastes_are_found_and_texts_help(void **state) {
     double ours = metric(with, "cllm4rec", "ndcg@100"), popular = metric(with, "popularity", "ndcg@100");
     double chance = metric(with, "random", "recall@20"), recall = metric(with, "cllm4rec", "recall@20");
     print_message("ndcg@100 %.4f, popularity %.4f; recall@20 %.4f, random %.4f\n", ours, popular, recall, chance);
-    assert_true(ours > 1.3 * popular);
-    assert_true(recall > 2 * chance);
+    assert_true(ours > 0 && ours <= 1 && popular <= 1 && recall <= 1);
+    claim(ours > 1.3 * popular);
+    claim(recall > 2 * chance);
 
     /* The tokens know what their reviews are about. */
     struct json_object *content = at(with, "content"), *nll = at(content, "nll");
     double own = json_object_get_double(at(nll, "true")), dealt = json_object_get_double(at(nll, "shuffled"));
     print_message("held-out reviews: %.4f nats a token with their own tokens, %.4f with others'\n", own, dealt);
-    assert_true(own < dealt - 0.03);
-    assert_true(json_object_get_double(at(content, "p")) < 0.01);
+    assert_true(own > 0 && dealt > 0);
+    claim(own < dealt - 0.03);
+    claim(json_object_get_double(at(content, "p")) < 0.01);
     /* Texts dealt to others say nothing about held-out ones. */
     struct json_object *deaf = at(at(shuffled, "content"), "nll");
-    assert_true(json_object_get_double(at(deaf, "shuffled")) - json_object_get_double(at(deaf, "true")) < 0.5 * (dealt - own));
+    claim(json_object_get_double(at(deaf, "shuffled")) - json_object_get_double(at(deaf, "true")) < 0.5 * (dealt - own));
 
     double helped = short_histories(with), alone = short_histories(without), misled = short_histories(shuffled);
     print_message("ndcg@100 of short histories: %.4f with texts, %.4f without coupling, %.4f with shuffled texts\n", helped, alone, misled);
-    assert_true(helped > alone);
-    assert_true(helped > misled);
+    claim(helped > alone);
+    claim(helped > misled);
     json_object_put(with);
     json_object_put(without);
     json_object_put(shuffled);
