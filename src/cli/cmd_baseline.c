@@ -52,7 +52,7 @@ int cmd_baseline(int argc, char **argv) {
     if (status != CLLM_OK) return console_fail(argv[0], &err);
     console_json(json);
     struct json_object *report = json_tokener_parse(json);
-    if (!COMMON.quiet) print_evaluation(console_report(), report);
+    if (!COMMON.quiet || !COMMON.json) print_evaluation(console_report(), report);
     json_object_put(report);
     cllm_text_free(json);
     return 0;

@@ -56,7 +56,7 @@ int cmd_eval(int argc, char **argv) {
     if (cllm_evaluate(&options, &json, &err) != CLLM_OK) return console_fail(argv[0], &err);
     console_json(json);
     struct json_object *report = json_tokener_parse(json);
-    if (!COMMON.quiet) print_evaluation(per_user ? stderr : console_report(), report);
+    if (!COMMON.quiet || (!COMMON.json && !per_user)) print_evaluation(per_user ? stderr : console_report(), report);
     json_object_put(report);
     cllm_text_free(json);
     return 0;

@@ -37,6 +37,11 @@ run eval run --baselines popularity --per-user --quiet
 run eval run
 grep -q "popularity" stdout || die "the table has no popularity"
 grep -q "95 %" stdout || die "the table names no intervals"
+cp stdout table
+run eval run --quiet
+cmp -s stdout table || die "--quiet prints another table"
+run eval run --quiet --json
+[ ! -s stderr ] || die "--quiet --json has words for people: $(head -n 3 stderr)"
 
 fails 2 "give a run" eval
 fails 2 "split" eval run --split train
