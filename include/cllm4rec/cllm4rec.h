@@ -376,6 +376,9 @@ CLLM_API CLLM_CHECK cllm_status cllm_backbone_inspect(const char *path, char **j
  * can be written, the tokenizer. `dtype` is "f32" or "bf16"; NULL: f32. The folder appears whole or not at all. */
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_convert(const char *path, const char *folder, const char *dtype, bool force,
                                                       cllm_error *err);
+/* The same with the numbers of each matrix in random order: what a backbone of this shape does that has learnt nothing. */
+CLLM_API CLLM_CHECK cllm_status cllm_backbone_shuffle(const char *path, const char *folder, const char *dtype, uint64_t seed, bool force,
+                                                      cllm_error *err);
 
 /* A backbone as the language model that it is. `dtype`: of the frozen matrices: NULL or "f32", "bf16", "q8_0". */
 typedef struct cllm_generate_options {

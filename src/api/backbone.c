@@ -106,12 +106,12 @@ cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err
 
 /* Puts the folder together inside a temporary one and opens it as anybody will: what is missing or does not fit shows now. */
 static cllm_status convert(const char *path, const char *temporary, const char *folder, cllm__dtype dtype,
-                           const cllm__tokenizer *tokenizer, cllm_error *err) {
+                           const uint64_t *seed, const cllm__tokenizer *tokenizer, cllm_error *err) {
     cllm__backbone *backbone;
     char *made = cllm__path_join(temporary, "backbone");
     if (made == NULL) return cllm__fail_nomem(err);
     cllm_status status = cllm__make_folders(made, err);
-    if (status == CLLM_OK) status = cllm__backbone_convert(path, made, dtype, err);
+    if (status == CLLM_OK) status = cllm__backbone_convert(path, made, dtype, seed, err);
     if (status == CLLM_OK && tokenizer != NULL) status = cllm__tokenizer_save(tokenizer, made, err);
     if (status == CLLM_OK) {
         status = cllm__backbone_open(&backbone, made, (cllm__backbone_options){.dtype = dtype, .headless = true}, err);
@@ -122,7 +122,7 @@ static cllm_status convert(const char *path, const char *temporary, const char *
     return status;
 }
 
-cllm_status cllm_backbone_convert(const char *path, const char *folder, const char *dtype_name, bool force, cllm_error *err) {
+static cllm_status make_folder(const char *path, const char *folder, const char *dtype_name, const uint64_t *seed, bool force, cllm_error *err) {
     cllm__dtype dtype;
     cllm__tokenizer *tokenizer;
     char *temporary = NULL;
@@ -130,9 +130,17 @@ cllm_status cllm_backbone_convert(const char *path, const char *folder, const ch
     if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
     CLLM_TRY(open_tokenizer_beside(&tokenizer, path, err));
     cllm_status status = cllm__folder_begin(folder, force, &temporary, err);
-    if (status == CLLM_OK) status = convert(path, temporary, folder, dtype, tokenizer, err);
+    if (status == CLLM_OK) status = convert(path, temporary, folder, dtype, seed, tokenizer, err);
     if (temporary != NULL) cllm__remove_tree(temporary);
     cllm__free(temporary);
     cllm__tokenizer_close(tokenizer);
     return status;
+}
+
+cllm_status cllm_backbone_convert(const char *path, const char *folder, const char *dtype, bool force, cllm_error *err) {
+    return make_folder(path, folder, dtype, NULL, force, err);
+}
+
+cllm_status cllm_backbone_shuffle(const char *path, const char *folder, const char *dtype, uint64_t seed, bool force, cllm_error *err) {
+    return make_folder(path, folder, dtype, &seed, force, err);
 }

@@ -6,7 +6,9 @@
 
 #include "backbone/family.h"
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/io.h"
+#include "base/rng.h"
 #include "formats/utf8.h"
 
 /* ---- What the files hold ---- */
@@ -115,8 +117,8 @@ static void free_conversion(conversion *c) {
     cllm__free(c->listed);
 }
 
-/* The values of one tensor into a new block. */
-static cllm_status convert_values(const cllm__listed *listed, cllm__dtype dtype, cllm__tensor *out, cllm_error *err) {
+/* The values of one tensor into a new block; those of a matrix shuffled, if `shuffle` is not NULL. */
+static cllm_status convert_values(const cllm__listed *listed, cllm__dtype dtype, cllm__rng *shuffle, cllm__tensor *out, cllm_error *err) {
     size_t count = cllm__stored_count(&listed->stored);
     cllm__tensor t = {
         .name = listed->name, .dtype = dtype == CLLM__BF16 ? CLLM_ST_BF16 : CLLM_ST_F32, .rank = listed->rank};
@@ -135,6 +137,12 @@ static cllm_status convert_values(const cllm__listed *listed, cllm__dtype dtype,
     cllm__real *values = cllm__alloc(count, sizeof *values);
     if (values == NULL) return cllm__fail_nomem(err);
     cllm__stored_read(&listed->stored, values);
+    for (size_t i = shuffle != NULL && t.rank > 1 ? count : 0; i > 1; i--) {
+        size_t other = (size_t)cllm__rng_below(shuffle, i);
+        cllm__real value = values[i - 1];
+        values[i - 1] = values[other];
+        values[other] = value;
+    }
     t.bytes = count * cllm__st_dtype_size(t.dtype);
     t.data = values;
     /* In place: the result's numbers are no wider. */
@@ -149,7 +157,7 @@ static cllm_status convert_values(const cllm__listed *listed, cllm__dtype dtype,
     return CLLM_OK;
 }
 
-static cllm_status convert_tensors(const cllm__checkpoint *checkpoint, cllm__dtype dtype, conversion *c, cllm_error *err) {
+static cllm_status convert_tensors(const cllm__checkpoint *checkpoint, cllm__dtype dtype, const uint64_t *seed, conversion *c, cllm_error *err) {
     size_t n = cllm__checkpoint_count(checkpoint);
     CLLM_TRY(CLLM_NEW(c->tensors, n, err));
     CLLM_TRY(CLLM_NEW(c->listed, n, err));
@@ -158,7 +166,8 @@ static cllm_status convert_tensors(const cllm__checkpoint *checkpoint, cllm__dty
         cllm__listed *listed = &c->listed[c->count];
         CLLM_TRY(cllm__checkpoint_at(checkpoint, i, &there, listed, err));
         if (!there) continue;
-        CLLM_TRY(convert_values(listed, dtype, &c->tensors[c->count], err));
+        cllm__rng rng = cllm__rng_make(seed != NULL ? *seed : 0, CLLM_RNG_INIT_BACKBONE, 1, cllm__hash(listed->name, strlen(listed->name)));
+        CLLM_TRY(convert_values(listed, dtype, seed != NULL ? &rng : NULL, &c->tensors[c->count], err));
         c->count++;
     }
     return CLLM_OK;
@@ -181,11 +190,11 @@ static cllm_status write_config(const cllm__checkpoint *checkpoint, const char *
     return status;
 }
 
-static cllm_status convert(const cllm__checkpoint *checkpoint, const char *folder, cllm__dtype dtype, cllm_error *err) {
+static cllm_status convert(const cllm__checkpoint *checkpoint, const char *folder, cllm__dtype dtype, const uint64_t *seed, cllm_error *err) {
     static const char *const METADATA[] = {"format", "pt"};
     conversion c = {0};
     char *path = cllm__path_join(folder, "model.safetensors");
-    cllm_status status = path == NULL ? cllm__fail_nomem(err) : convert_tensors(checkpoint, dtype, &c, err);
+    cllm_status status = path == NULL ? cllm__fail_nomem(err) : convert_tensors(checkpoint, dtype, seed, &c, err);
     if (status == CLLM_OK) status = cllm__safetensors_write(path, c.tensors, c.count, METADATA, 1, err);
     if (status == CLLM_OK) status = write_config(checkpoint, folder, dtype, err);
     cllm__free(path);
@@ -193,13 +202,13 @@ static cllm_status convert(const cllm__checkpoint *checkpoint, const char *folde
     return status;
 }
 
-cllm_status cllm__backbone_convert(const char *path, const char *folder, cllm__dtype dtype, cllm_error *err) {
+cllm_status cllm__backbone_convert(const char *path, const char *folder, cllm__dtype dtype, const uint64_t *shuffle_seed, cllm_error *err) {
     cllm__checkpoint checkpoint;
     const cllm__family *family;
     cllm__architecture architecture = {0};
     CLLM_TRY(cllm__checkpoint_open(&checkpoint, path, err));
     cllm_status status = cllm__family_describe(checkpoint.config, &family, &architecture, err);
-    if (status == CLLM_OK) status = convert(&checkpoint, folder, dtype, err);
+    if (status == CLLM_OK) status = convert(&checkpoint, folder, dtype, shuffle_seed, err);
     cllm__free(architecture.rotary);
     cllm__checkpoint_close(&checkpoint);
     return status;

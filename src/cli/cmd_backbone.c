@@ -60,10 +60,14 @@ static int inspect(int argc, char **argv) {
 static int convert(int argc, char **argv) {
     const char *output = NULL, *dtype = "f32";
     bool force = false;
+    bool shuffle = false;
+    uint64_t seed = 1;
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &output, "DIR", "the folder to make"},
         {"force", 'f', OPTION_FLAG, &force, NULL, "replace an existing folder"},
         {"dtype", 0, OPTION_TEXT, &dtype, "TYPE", "numbers of the weights: f32 or bf16 (f32)"},
+        {"shuffle", 0, OPTION_FLAG, &shuffle, NULL, "put the numbers of each matrix in random order: the same shape, nothing learnt"},
+        {"seed", 0, OPTION_SEED, &seed, "N", "of the order (1)"},
         COMMON_OPTIONS,
     };
     const usage use = {
@@ -81,7 +85,9 @@ static int convert(int argc, char **argv) {
     if (output == NULL) return console_fail_text("backbone convert", cllm_status_exit_code(CLLM_ERR_USAGE), "no output folder: give -o DIR");
     cllm_error err = {0};
     char *json = NULL;
-    if (cllm_backbone_convert(path, output, dtype, force, &err) != CLLM_OK) return console_fail("backbone convert", &err);
+    if ((!shuffle ? cllm_backbone_convert(path, output, dtype, force, &err)
+                      : cllm_backbone_shuffle(path, output, dtype, seed, force, &err)) != CLLM_OK)
+        return console_fail("backbone convert", &err);
     if (cllm_backbone_inspect(output, &json, &err) != CLLM_OK) return console_fail("backbone convert", &err);
     console_json(json);
     struct json_object *made = json_tokener_parse(json);

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/../support/cli.sh"
 golden=$here/../golden
 
-check_help "backbone convert" --output --dtype --force
+check_help "backbone convert" --output --dtype --shuffle --seed --force
 fails 2 "give init, inspect, convert, generate or eval" backbone
 
 run backbone inspect "$golden/gguf_llama.gguf" --json
@@ -31,6 +31,16 @@ for name in gguf_llama gguf_bias gguf_gpt2; do
     run backbone convert $name -o again --force -q
     cmp -s $name/model.safetensors again/model.safetensors || die "$name changes when it is converted again"
 done
+# Shuffled: the same names, shapes and numbers, each matrix's in another order, which the seed decides.
+run backbone convert gguf_llama -o shuffled --shuffle --seed 3 -q
+numbers() { od -An -v -t x4 -w4 "$1/model.safetensors"; }
+numbers gguf_llama | sort >before
+numbers shuffled | sort | cmp -s - before || die "shuffling changes numbers"
+cmp -s gguf_llama/model.safetensors shuffled/model.safetensors && die "nothing is shuffled"
+run backbone convert "$golden/gguf_llama.gguf" -o again --shuffle --seed 3 --force -q
+cmp -s shuffled/model.safetensors again/model.safetensors || die "one seed gives two orders"
+run backbone convert "$golden/gguf_llama.gguf" -o again --shuffle --force -q
+cmp -s shuffled/model.safetensors again/model.safetensors && die "the seed makes no difference"
 run backbone inspect gguf_llama --json
 equal parameters "$(get parameters)" "$parameters"
 run backbone convert "$golden/gguf_llama.gguf" -o narrow --dtype bf16 --json
