@@ -286,23 +286,32 @@ CLLM_API const char *cllm_model_user_id(const cllm_model *model, size_t user);
 CLLM_API const char *cllm_model_item_id(const cllm_model *model, size_t item);
 CLLM_API const char *cllm_model_item_title(const cllm_model *model, size_t item); /* "" if it has none */
 
+/* The row of a raw id; false if the data has no such item. */
+CLLM_API bool cllm_model_find_item(const cllm_model *model, const char *id, size_t *item);
+
 /* Working memory for asking a model; belongs to one thread at a time. `threads` 0: as many as this process may use. */
 typedef struct cllm_session cllm_session;
 CLLM_API CLLM_CHECK cllm_status cllm_session_open(cllm_session **session, const cllm_model *model, int threads, cllm_error *err);
 CLLM_API void cllm_session_close(cllm_session *session);
 
+/* What an item must have: `field` is "category" or "brand". Of several categories one is enough; case does not matter. */
+typedef struct cllm_condition {
+    const char *field, *value;
+} cllm_condition;
+
 typedef struct cllm_request {
     const char *user;               /* raw id; NULL or unknown together with `history`: a new user */
-    const char *const *history;     /* raw item ids, oldest first; for a known user it is added to what the data holds */
+    const char *const *history;     /* raw item ids, oldest first; for a known user it is added to what the data holds; unknown
+                                     * ones are ignored as long as one is known */
     size_t n_history;
     size_t k;
     bool include_seen;              /* also items that the user has had, in any split or among the dropped rows */
     const char *const *deny;        /* raw item ids that must not come; unknown ones are ignored */
     size_t n_deny;
-    const char *const *allow;       /* NULL: every item; otherwise only these */
+    const char *const *allow;       /* NULL: every item; otherwise only these; unknown ones are ignored */
     size_t n_allow;
-    const char *where_field;        /* NULL, or "category" or "brand": only items that have `where_value` there */
-    const char *where_value;
+    const cllm_condition *where;    /* only items that fulfil all of these */
+    size_t n_where;
 } cllm_request;
 
 typedef struct cllm_recommendation {

@@ -146,6 +146,10 @@ const char *cllm_model_item_title(const cllm_model *model, size_t item) {
     return cllm__dataset_item_field(model->run.dataset, item, CLLM__TEXT_TITLE);
 }
 
+bool cllm_model_find_item(const cllm_model *model, const char *id, size_t *item) {
+    return cllm__dataset_find_item(model->run.dataset, id, item);
+}
+
 cllm_status cllm__model_engine(cllm__engine **engine, const cllm_model *model, cllm__pool *pool, cllm_error *err) {
     const cllm__train_config *config = &model->run.config;
     CLLM_TRY(cllm__engine_create(engine, model->run.backbone, model->run.dtype, pool, err));

@@ -99,12 +99,10 @@ static bool list_has(const char *list, const char *value) {
     return false;
 }
 
-static cllm_status close_by_field(cllm_session *s, const cllm_request *request, cllm_answer *answer) {
-    bool brand = strcmp(request->where_field, "brand") == 0;
-    if (!brand && strcmp(request->where_field, "category") != 0) {
-        return refuse(answer, CLLM_ERR_USAGE, "where '%s': give category or brand", request->where_field);
-    }
-    const char *value = request->where_value != NULL ? request->where_value : "";
+static cllm_status close_by_field(cllm_session *s, const cllm_condition *where, cllm_answer *answer) {
+    const char *given = where->field != NULL ? where->field : "", *value = where->value != NULL ? where->value : "";
+    bool brand = strcmp(given, "brand") == 0;
+    if (!brand && strcmp(given, "category") != 0) return refuse(answer, CLLM_ERR_USAGE, "where '%s': give category or brand", given);
     for (size_t item = 0; item < s->model->collab.n_items; item++) {
         const char *field = cllm__dataset_item_field(s->model->run.dataset, item, brand ? CLLM__TEXT_BRAND : CLLM__TEXT_CATEGORIES);
         if (!(brand ? strcasecmp(field, value) == 0 : list_has(field, value))) s->closed[item] = 1;
@@ -126,7 +124,7 @@ static cllm_status close_candidates(cllm_session *s, const cllm_request *request
     for (size_t i = 0; i < request->n_deny; i++) {
         if (cllm__dataset_find_item(dataset, request->deny[i], &item)) s->closed[item] = 1;
     }
-    if (request->where_field != NULL) CLLM_TRY(close_by_field(s, request, answer));
+    for (size_t i = 0; i < request->n_where; i++) CLLM_TRY(close_by_field(s, &request->where[i], answer));
     if (request->include_seen) return CLLM_OK;
     for (size_t i = 0; i < who->n_prompt; i++) s->closed[s->prompt[i]] = 1;
     if (request->user == NULL) return CLLM_OK;

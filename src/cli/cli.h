@@ -102,8 +102,12 @@ FILE *console_report(void);
 /* Prints "cllm4rec COMMAND: message" and returns the exit code for it. */
 int console_fail(const char *name, const cllm_error *err);
 int console_fail_text(const char *name, int exit_code, const char *format, ...) CLLM_PRINTF(3, 4);
+/* A field of a TSV line on stdout: a tab, a line end and a backslash become \t, \n, \r and \\, as in a data set's files. */
+void console_field(const char *text);
 /* Prints the JSON text on stdout as one line, if --json was given. */
 void console_json(const char *json);
+/* Reads a file of text, ended by a NUL, to be freed. Returns 0, or the exit code of what was explained; *text is then untouched. */
+int console_read(const char *name, const char *path, char **text);
 /* "12.3 s", "4 min 10 s", "2 h 05 min" into a buffer of at least 32 bytes. */
 const char *console_duration(double seconds, char *buffer, size_t size);
 

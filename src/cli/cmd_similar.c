@@ -64,7 +64,11 @@ int cmd_similar(int argc, char **argv) {
         if (status == CLLM_OK) {
             if (COMMON.json) print_json(item, text, space, &answer);
             for (size_t i = 0; i < answer.count && !COMMON.json; i++) {
-                printf("%zu\t%s\t%.4f\t%s\n", i + 1, answer.items[i].item, answer.items[i].score, answer.items[i].title);
+                printf("%zu\t", i + 1);
+                console_field(answer.items[i].item);
+                printf("\t%.4f\t", answer.items[i].score);
+                console_field(answer.items[i].title);
+                putchar('\n');
             }
             if (answer.reason[0] != '\0' && !COMMON.quiet) fprintf(stderr, "%s\n", answer.reason);
             cllm_answer_free(&answer);

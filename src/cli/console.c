@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -72,8 +73,8 @@ static void print_progress(void *user, const cllm_progress *p) {
     g_last = time;
     char line[512], done[32], total[32], rate[32], eta[48] = "", duration[32];
     if (p->total > 0) snprintf(eta, sizeof eta, "/%s", quantity(p->total, total, sizeof total));
-    int n = snprintf(line, sizeof line, "%-18s %s%s %s, %s/s", p->phase, quantity(p->done, done, sizeof done), eta, p->unit,
-                     quantity(p->rate, rate, sizeof rate));
+    int n = snprintf(line, sizeof line, "%-18s %s%s %s, %s %s/s", p->phase, quantity(p->done, done, sizeof done), eta, p->unit,
+                     quantity(p->rate, rate, sizeof rate), p->unit);
     if (p->detail != NULL && n > 0 && (size_t)n < sizeof line) n += snprintf(line + n, sizeof line - (size_t)n, "  %s", p->detail);
     if (!p->final && p->eta_seconds >= 0 && n > 0 && (size_t)n < sizeof line) {
         n += snprintf(line + n, sizeof line - (size_t)n, "  %s left", console_duration(p->eta_seconds, duration, sizeof duration));
@@ -118,6 +119,52 @@ int console_fail_text(const char *name, int exit_code, const char *format, ...) 
     fputc('\n', stderr);
     va_end(args);
     return exit_code;
+}
+
+void console_field(const char *text) {
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '\t': fputs("\\t", stdout); break;
+        case '\n': fputs("\\n", stdout); break;
+        case '\r': fputs("\\r", stdout); break;
+        case '\\': fputs("\\\\", stdout); break;
+        default: putchar(*text);
+        }
+    }
+}
+
+int console_read(const char *name, const char *path, char **text) {
+    FILE *file = fopen(path, "r");
+    char *held = NULL;
+    size_t used = 0, capacity = 0, n = 1;
+    while (file != NULL && n > 0) {
+        if (used + 65536 > capacity) {
+            capacity = capacity * 2 + 65536;
+            char *bigger = realloc(held, capacity + 1);
+            if (bigger == NULL) {
+                free(held);
+                fclose(file);
+                return console_fail_text(name, cllm_status_exit_code(CLLM_ERR_NOMEM), "no memory for '%s'", path);
+            }
+            held = bigger;
+        }
+        n = fread(held + used, 1, 65536, file);
+        used += n;
+    }
+    if (file == NULL || ferror(file)) { /* a folder, say */
+        int code = console_fail_text(name, cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot read '%s': %s", path, strerror(errno));
+        if (file != NULL) fclose(file);
+        free(held);
+        return code;
+    }
+    fclose(file);
+    if (memchr(held, '\0', used) != NULL) {
+        free(held);
+        return console_fail_text(name, cllm_status_exit_code(CLLM_ERR_DATA), "'%s' holds a NUL byte: give a text file", path);
+    }
+    held[used] = '\0';
+    *text = held;
+    return 0;
 }
 
 void console_json(const char *json) {

@@ -20,9 +20,20 @@ run backbone generate $model --prompt 'the lamp' -n 5 -q --temperature 1 --top-p
 cmp -s stdout greedy || die "the likeliest tokens alone are not the greedy text"
 run backbone generate $model --prompt 'the lamp' -n 5 -q --json
 equal text "$(get text)" "$(cat greedy)"
+# llama.cpp's names.
+run backbone generate -m $model -p 'the lamp' -n 12 -s 1 --temp 2 -t 1 -q
+cmp -s stdout one || die "llama.cpp's names mean something else"
+printf 'the lamp\n' >prompt
+run backbone generate $model -f prompt -n 12 -s 1 --temp 2 -q
+cmp -s stdout one || die "a prompt from a file is another"
+run backbone inspect -m $model --json
+get family >/dev/null
 
 printf 'the lamp by the window\nx\n\nthe garden is good, the river too\n' >texts
 run backbone eval $model --text texts --json
+cp stdout scores
+run backbone eval -m $model -f texts -t 1 --json
+cmp -s stdout scores || die "eval: llama.cpp's names mean something else"
 lines=$(get lines) tokens=$(get tokens) nll=$(get nll)
 awk -v n="$nll" -v p="$(get perplexity)" 'BEGIN { d = log(p) - n; exit !(n > 0 && d < 1e-9 && d > -1e-9) }' || die "the perplexity is not exp(nll)"
 equal "lines of two tokens" "$lines" 2
@@ -40,6 +51,11 @@ run backbone eval $model --text texts --lines 1 --json
 equal "the first line" "$(get lines)" 1
 
 fails 2 "give --prompt" backbone generate $model
+fails 2 "see cllm4rec backbone generate --help" backbone generate $model --no-such
+fails 2 "no backbone" backbone generate --prompt the
+fails 2 "given twice" backbone generate $model -m $model --prompt the
+fails 2 "a prompt and a file" backbone generate $model --prompt the --file prompt
+fails 3 "cannot read 'no-such'" backbone generate $model --file no-such
 fails 2 "prompt is empty" backbone generate $model --prompt ''
 fails 2 "the backbone takes 1024" backbone generate $model --prompt the -n 1024
 fails 2 "temperature -1" backbone generate $model --prompt the --temperature -1
@@ -55,4 +71,21 @@ full backbone generate $model --prompt 'the lamp' -n 5 -q
 full backbone eval $model --text texts --json
 full backbone inspect $model
 full backbone convert $model -o converted --json
+
+# get-backbone says what it knows, and without a network what to do.
+get="$here/../../tools/get-backbone" code=0
+sh "$get" >stdout 2>stderr || code=$?
+equal "wrong use" "$code" 1
+for name in smollm2 gpt2; do grep -q "get-backbone $name DIR" stderr || die "get-backbone: its usage has no $name"; done
+mkdir stub
+printf '#!/bin/sh\nexit 6\n' >stub/curl
+printf '#!/bin/sh\ncase "$*" in *--version*) exit 0 ;; esac\nexit 1\n' >stub/python3
+chmod +x stub/curl stub/python3
+for name in smollm2 gpt2; do
+    code=0
+    PATH=$PWD/stub:$PATH sh "$get" $name got >stdout 2>stderr || code=$?
+    equal "$name without a network" "$code" 69
+    grep -q "is there a network" stderr || die "get-backbone $name: no word about the network"
+    [ -z "$(ls -A got)" ] || die "get-backbone $name leaves something behind"
+done
 nothing_left

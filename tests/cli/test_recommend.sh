@@ -60,6 +60,32 @@ run recommend run --history i01 --where brand=brand0 -k 10 --quiet
 equal "of a brand" "$(cut -f 2 stdout | sort | tr '\n' ' ')" 'i02 i04 i06 i08 i10 '
 run recommend run --history i10 --where 'category=shelf 1' -k 10 --quiet
 equal "of a category" "$(cut -f 2 stdout | sort | tr '\n' ' ')" 'i01 i04 i07 '
+run recommend run --history i10 --where 'category=shelf 1' --where brand=BRAND1 -k 10 --quiet
+equal "of a category and a brand" "$(cut -f 2 stdout | sort | tr '\n' ' ')" 'i01 i07 '
+run recommend run --history i10 --where brand=brand1 --where 'category=shelf 1' -k 10 --quiet
+equal "of a brand and a category" "$(cut -f 2 stdout | sort | tr '\n' ' ')" 'i01 i07 '
+
+# Ids that the data does not have are said, also with --quiet.
+run recommend run --history i01,no1,no2 --allow i03,no3 --deny no4 -k 1 --quiet
+grep -q "^warning: --history: 2 of 3 items are not in the data.*'no1'" stderr || die "unknown items of the history are not said"
+grep -q "^warning: --allow: 1 of 2 items" stderr || die "unknown allowed items are not said"
+grep -q "^warning: --deny: 1 of 1 items" stderr || die "unknown denied items are not said"
+run recommend run --history i01,i02 --deny i03 -k 1
+[ ! -s stderr ] || die "known items are remarked upon: $(cat stderr)"
+: >nobody
+run recommend run --users-file nobody
+grep -q "no users" stderr || die "nothing is said of a file without users"
+
+# Ids and titles with tabs and line ends keep a line a line; TREC, which cannot hold blanks, says so.
+sed 's/\ti01\t/\ti 01\t/' reviews.tsv >blanks.tsv
+awk -F'\t' 'NR > 1 && !seen[$2]++ { printf "{\"item\":\"%s\",\"title\":\"a\\tb\\nc\\\\d\"}\n", $2 }' blanks.tsv >blank-items.jsonl
+run prepare blanks.tsv --items blank-items.jsonl -o blank-data
+run train blank-data -o blank-run --epochs 0/0/1 -q
+run recommend blank-run --history i02 --allow 'i 01' -k 1
+equal "a line" "$(cut -f 1,2,3,5 stdout)" "$(printf 'history\ti 01\t1\ta\\tb\\nc\\\\d')"
+run similar blank-run --item i02 -k 10
+equal "lines" "$(grep -c 'a\\tb\\nc\\\\d$' stdout)" 9
+fails 3 "cannot hold the id 'i 01'" recommend blank-run --history i02 --allow 'i 01' --format trec
 
 fails 2 "give --user" recommend run
 fails 2 "not both" recommend run --user u01 --users-file users
