@@ -171,6 +171,22 @@ static size_t count_fields(const char *separator, const char *text, size_t lengt
     return count;
 }
 
+/* Whether each record has the same two to four fields between single blanks, as plain columns of ids and numbers have. */
+static bool blanks_fit(const char *text, size_t length) {
+    size_t at = 0, records = 0, fields = 0;
+    while (at < length && records < SAMPLE_RECORDS) {
+        if (text[at] == '\n' || (text[at] == '\r' && at + 1 < length && text[at + 1] == '\n')) {
+            at += text[at] == '\r' ? 2 : 1;
+            continue;
+        }
+        size_t count = count_fields(" ", text, length, &at);
+        if (at == length && length >= SAMPLE_BYTES && records > 0) break;
+        if (records++ == 0) fields = count;
+        if (count != fields) return false;
+    }
+    return fields >= 2 && fields <= 4;
+}
+
 static cllm_status choose_separator(cllm__delimited *r, cllm_error *err) {
     static const char *const candidates[] = {"\t", "::", ";", ",", "|"};
     const char *text;
@@ -201,7 +217,8 @@ static cllm_status choose_separator(cllm__delimited *r, cllm_error *err) {
             best_fields = fields;
         }
     }
-    strcpy(r->separator, candidates[best]);
+    /* Blanks stand in texts, so they count only where nothing else separates anything. */
+    strcpy(r->separator, best_fields < 2 && blanks_fit(text, length) ? " " : candidates[best]);
     return CLLM_OK;
 }
 

@@ -149,6 +149,7 @@ static void test_told(void **state) {
     assert_string_equal(rows_of(SAMPLES "four.tsv", &options), "242|196|||\n302|186|||\n");
 
     options = plain(); /* blanks: three columns, because a user comes back; or sequences, if told so */
+    assert_string_equal(rows_of(SAMPLES "blanks.txt", &options), "U1|P1|3||\nU1|P2|4||\nU2|P1|5||\n");
     options.delimited.separator = " ";
     assert_string_equal(rows_of(SAMPLES "blanks.txt", &options), "U1|P1|3||\nU1|P2|4||\nU2|P1|5||\n");
     options = plain();
