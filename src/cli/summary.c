@@ -61,9 +61,10 @@ void print_summary(FILE *to, const char *folder, const char *json) {
             else print_members(to, value);
         } else if (json_object_is_type(value, json_type_array)) {
             for (size_t i = 0; i < json_object_array_length(value); i++) {
-                if (i > 0) fputs(", ", to);
                 struct json_object *element = json_object_array_get_idx(value, i);
-                if (json_object_is_type(element, json_type_object)) print_members(to, element);
+                bool members = json_object_is_type(element, json_type_object);
+                if (i > 0) fprintf(to, members ? "\n%17s" : ", ", ""); /* objects a line each */
+                if (members) print_members(to, element);
                 else print_scalar(to, element);
             }
         } else {
