@@ -206,10 +206,30 @@ static cllm_status call_ablate(cllm_error *err) {
     return ablate("new", false, err);
 }
 
+/* A study's table without the column of seconds, which differ from one time to the next; the caller frees. */
+static char *read_table(const char *name) {
+    char *text;
+    size_t size, dropped = 0, column = 0, used = 0;
+    OK(cllm__read_file(in(name), (size_t)1 << 20, &text, &size, ERR));
+    const char *title = strstr(text, "\tseconds");
+    assert_non_null(title);
+    for (const char *c = text; c <= title; c++) dropped += *c == '\t';
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '\t') column++;
+        if (text[i] == '\n') column = 0;
+        if (column != dropped) text[used++] = text[i];
+    }
+    text[used] = '\0';
+    return text;
+}
+
 static void ablation_goes_on(void) {
     if (!is_there("new")) return;
     OK(ablate("new", true, ERR));
-    assert_true(hash_of("new/table.tsv") == hash_of("ablated/table.tsv"));
+    char *made = read_table("new/table.tsv"), *whole = read_table("ablated/table.tsv");
+    assert_string_equal(made, whole);
+    cllm__free(made);
+    cllm__free(whole);
 }
 
 static void test_ablate(void **state) {
