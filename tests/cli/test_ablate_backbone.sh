@@ -9,7 +9,7 @@ equal arms "$(arms_of made/table.tsv)" "random weights;first 1 layer;histories a
 # The costs are told for every arm, and less is read with fewer layers or none.
 awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-    $at["ndcg@100"] <= 0 || $at["rec_epoch"] <= 0 || $at["ms_one"] <= 0 || $at["users_per_second"] < 1 { print "row " NR; exit 1 }
+    $at["ndcg@100"] <= 0 || $at["rec_epoch"] == "" || $at["rec_epoch"] < 0 || $at["ms_one"] <= 0 || $at["users_per_second"] < 1 { print "row " NR; exit 1 }
     { memory[$at["arm"]] = $at["megabytes"]; content[$at["arm"]] = $at["content_epoch"]; epochs[$at["arm"]] = $at["epochs"] }
     END {
         if (!(memory["random weights"] > memory["first 1 layer"] && memory["first 1 layer"] > memory["no transformer"])) { print "memory"; exit 1 }
