@@ -2,9 +2,9 @@
  * Products of the float build: packing, and the division into tiles.
  *
  * The rows of x go in tiles of 4 to 64 rows, all of a height divisible by four, so that oneDNN needs few primitives; the
- * missing rows of the last tile are zero (AMX asks for eights: gemm_onednn.h). Where y is dense and there are enough rows, a task is a tile with all columns,
- * written in place ("direct"). Otherwise a task is a tile with a piece of the columns, computed into scratch and stored from
- * there. Bits don't depend on which (gemm_onednn.h).
+ * missing rows of the last tile are zero (AMX asks for eights: gemm_onednn.h). A task is a tile with a piece of the columns,
+ * computed into scratch and stored from there; the tiles of a piece follow each other, so that the piece is read from the
+ * second-level cache. Bits don't depend on how a product is divided (gemm_onednn.h).
  */
 #include "kernels/gemm.h"
 
@@ -22,9 +22,11 @@
 #include "kernels/ops_table.h"
 #include "kernels/scratch.h"
 
-/* GROUP: columns that are turned from 8 bits into f32 at a time. */
-enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4 * CLLM__PANEL, GROUP = 8 * CLLM__PANEL };
-_Static_assert((int)WIDEST <= (int)CLLM__AMX_WIDEST && (int)TILE % (int)CLLM__AMX_UNIT == 0 && (int)K_BLOCK <= (int)CLLM__AMX_DIRECT, "products keep to AMX's bounds");
+/* WIDEST: panels of a piece. FEW: tiles that may be too few for the workers. GROUP: columns that are turned from 8 bits into f32 at a time. */
+enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4, FEW = 5, GROUP = 8 * CLLM__PANEL };
+_Static_assert(WIDEST * (int)CLLM__PANEL <= (int)CLLM__AMX_WIDEST && (int)TILE % (int)CLLM__AMX_UNIT == 0 && (int)K_BLOCK <= (int)CLLM__AMX_DEEPEST, "products keep to AMX's bounds");
+/* Bytes of a piece, at most: it stays in a second-level cache of 1 MiB beside rows of x. */
+enum { PIECE_BYTES = 768 << 10 };
 
 /* A packed matrix, or some columns of one. */
 typedef struct packed {
@@ -199,16 +201,22 @@ size_t cllm__weight_size(size_t k, size_t n, cllm__dtype dtype) {
 
 /* ---- Dividing ---- */
 
-/* Columns of a piece: few enough that two workers get equal shares of a small product, many enough that a call pays. */
-static size_t piece_width(size_t n) {
-    size_t panels = (n + CLLM__PANEL - 1) / CLLM__PANEL;
-    if (panels >= 6 && panels % 3 == 0) return 3 * CLLM__PANEL;
-    return panels >= 32 ? WIDEST : panels >= 4 ? 2 * CLLM__PANEL : CLLM__PANEL;
+/* Columns of a piece: few enough that the cache holds them and that workers get equal shares of a product of few tiles, many
+ * enough that a call pays. */
+static size_t piece_width(const packed *p, size_t tiles) {
+    size_t panels = panel_count(p), fit = PIECE_BYTES / (panel_bytes(p) + 1), most = tiles < FEW ? (panels + 3) / 4 : WIDEST;
+    if (most > WIDEST) most = WIDEST;
+    if (most > fit) most = fit > 1 ? fit : 1;
+    size_t pieces = (panels + most - 1) / most;
+    return (panels + pieces - 1) / pieces * CLLM__PANEL;
 }
+
+/* Numbers of a tile with a piece. */
+enum { PART = TILE * WIDEST * CLLM__PANEL };
 
 /* Heights come in two sizes at most, a multiple of four and the next one. */
 enum { LOW, HIGH, HEIGHTS };
-enum { DIRECT, PIECE, LAST_PIECE, WIDTHS };
+enum { PIECE, LAST_PIECE, WIDTHS };
 
 typedef struct product {
     const cllm__ops_table *ops;
@@ -221,14 +229,12 @@ typedef struct product {
     bool amx;
     size_t unit; /* rows of a tile are a multiple of it */
     size_t units, tiles;
-    size_t direct; /* tiles before this one are direct, the others go in pieces */
-    size_t pieces, width;
+    size_t pieces, width; /* columns */
 
-    size_t ready_from;    /* rows from here on are prepared in `ready`, the tiles before are prepared by their task */
+    size_t ready_from;    /* rows from here on are prepared in `ready`, those before stand in x as oneDNN wants them */
     size_t ready_rows;    /* rows that `ready` has room for */
     unsigned char *ready; /* dense, in the type of the product, its missing rows zero */
-    unsigned char *own;   /* one for each worker: a tile of x, then a piece of y */
-    size_t own_bytes, own_x_bytes;
+    float *parts;         /* one for each worker: a tile with a piece, as computed */
     cllm__onednn_team *teams[HEIGHTS][WIDTHS];
     atomic_bool failed;
 } product;
@@ -276,23 +282,15 @@ static size_t columns_computed(const product *run, size_t n) {
 static void product_task(void *context, size_t index, int worker) {
     product *run = context;
     const packed *w = &run->w;
-    size_t parts = run->tiles - run->direct, rest = index - run->direct;
-    bool direct = index < run->direct;
-    size_t tile = direct ? index : run->direct + rest % parts, piece = direct ? 0 : rest / parts;
+    size_t tile = index % run->tiles, first = index / run->tiles * run->width, n = w->n - first < run->width ? w->n - first : run->width;
     size_t begin = tile_begin(run, tile), height = tile_begin(run, tile + 1) - begin;
     size_t rows = run->m - begin < height ? run->m - begin : height;
-    unsigned char *own = run->own + (size_t)worker * run->own_bytes;
     const void *x = run->x + begin * run->ld_x;
     size_t ld_x = run->ld_x;
     if (begin >= run->ready_from) {
         x = run->ready + (begin - run->ready_from) * w->k * element_size(run);
         ld_x = w->k;
-    } else if (must_prepare(run)) {
-        prepare_rows(run, own, begin, begin + height);
-        x = own;
-        ld_x = w->k;
     }
-    size_t first = piece * run->width, n = direct || w->n - first < run->width ? w->n - first : run->width;
     const unsigned char *panels = (const unsigned char *)w->panels + first / CLLM__PANEL * panel_bytes(w);
     const float *bias = run->bias == NULL ? NULL : run->bias + first;
     float *y = run->y + begin * run->ld_y + first;
@@ -301,32 +299,22 @@ static void product_task(void *context, size_t index, int worker) {
         return;
     }
     int high = height > run->units / run->tiles * run->unit ? HIGH : LOW;
-    if (direct) {
-        if (!cllm__onednn_run(run->teams[high][DIRECT], worker, y, x, panels, bias)) atomic_store(&run->failed, true);
-        return;
-    }
-    float *part = (float *)(void *)(own + run->own_x_bytes);
-    if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels, NULL))
+    float *part = run->parts + (size_t)worker * PART;
+    if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels))
         atomic_store(&run->failed, true);
     else
         run->ops->store_rows(y, run->ld_y, part, columns_computed(run, n), rows, n, bias, run->add);
 }
 
-static void plan(product *run, int threads) {
-    size_t workers = (size_t)threads;
+static void plan(product *run) {
     run->amx = run->w.bf16 && cllm__onednn_amx();
     run->unit = run->amx ? CLLM__AMX_UNIT : QUAD;
     run->units = (run->m + run->unit - 1) / run->unit;
     run->tiles = (run->units * run->unit + TILE - 1) / TILE;
-    run->width = piece_width(run->w.n);
+    run->width = piece_width(&run->w, run->tiles);
     run->pieces = (run->w.n + run->width - 1) / run->width;
-    bool direct = run->w.onednn && run->ld_y == run->w.n && (workers == 1 || run->m >= workers * TILE);
-    if (run->amx && (run->w.k > CLLM__AMX_DIRECT || run->w.n <= CLLM__PANEL)) direct = false;
-    if (direct) run->tiles = round_up(run->tiles, workers);
     bool whole = run->m % run->unit == 0;
-    run->direct = direct ? (whole ? run->tiles : run->tiles - 1) : 0;
-    size_t last = tile_begin(run, run->tiles - 1);
-    run->ready_from = must_prepare(run) ? tile_begin(run, run->direct) : run->w.onednn && !whole ? last : run->m;
+    run->ready_from = must_prepare(run) ? 0 : run->w.onednn && !whole ? tile_begin(run, run->tiles - 1) : run->m;
     run->ready_rows = run->ready_from >= run->m ? 0 : run->units * run->unit - run->ready_from;
 }
 
@@ -336,14 +324,7 @@ static cllm_status take_teams(product *run, int threads, cllm_error *err) {
     for (size_t t = 0; t < run->tiles; t++) {
         size_t height = tile_begin(run, t + 1) - tile_begin(run, t);
         cllm__onednn_team **teams = run->teams[height > low ? HIGH : LOW];
-        cllm__onednn_shape shape = {.h = height, .n = run->w.n, .k = run->w.k, .bf16 = run->w.bf16};
-        if (t < run->direct) {
-            shape.bias = run->bias != NULL;
-            shape.add = run->add;
-            if (teams[DIRECT] == NULL) CLLM_TRY(cllm__onednn_take(&teams[DIRECT], shape, threads, err));
-            continue;
-        }
-        shape.n = run->width;
+        cllm__onednn_shape shape = {.h = height, .n = run->width, .k = run->w.k, .bf16 = run->w.bf16};
         if (teams[PIECE] == NULL && (run->pieces > 1 || last == run->width))
             CLLM_TRY(cllm__onednn_take(&teams[PIECE], shape, threads, err));
         shape.n = columns_computed(run, last);
@@ -359,18 +340,16 @@ static cllm_status multiply(cllm__pool *pool, float *y, size_t ld_y, const float
     cllm_status status = CLLM_OK;
     void *scratch = NULL;
     int threads = cllm__pool_threads(pool);
-    plan(&run, threads);
+    plan(&run);
     size_t ready_bytes = round_up(run.ready_rows * w.k * element_size(&run), 64);
-    if (run.direct > 0 && must_prepare(&run)) run.own_x_bytes = round_up(TILE * w.k * element_size(&run), 64);
-    run.own_bytes = run.own_x_bytes + (w.onednn && run.direct < run.tiles ? TILE * WIDEST * sizeof(float) : 0);
-    size_t bytes = ready_bytes + (size_t)threads * run.own_bytes;
+    size_t bytes = ready_bytes + (w.onednn ? (size_t)threads * PART * sizeof(float) : 0);
     if (bytes > 0) CLLM_TRY(cllm__scratch_take(&scratch, bytes, 1, err));
     run.ready = scratch;
-    run.own = run.ready + ready_bytes;
+    run.parts = (float *)(void *)(run.ready + ready_bytes);
     if (w.onednn) CLLM_TRY_CLEAN(take_teams(&run, threads, err));
     size_t groups = (run.ready_rows + PREPARE_ROWS - 1) / PREPARE_ROWS;
     cllm__pool_run(groups <= 4 ? NULL : pool, groups, prepare_task, &run);
-    size_t tasks = run.direct + (run.tiles - run.direct) * run.pieces;
+    size_t tasks = run.tiles * run.pieces;
     cllm__pool_run(tasks == 1 ? NULL : pool, tasks, product_task, &run);
     if (atomic_load(&run.failed)) status = cllm__fail(err, CLLM_ERR_FAILED, "oneDNN could not run a product of %zu columns", w.n);
 cleanup:

@@ -14,7 +14,7 @@ void omp_set_num_threads(int threads);
 
 /* What one worker hands to a primitive: memory objects, whose addresses are set for each run. */
 typedef struct arguments {
-    dnnl_memory_t x, w, y, bias, scratch;
+    dnnl_memory_t x, w, y, scratch;
     dnnl_stream_t stream;
     void *scratch_bytes;
 } arguments;
@@ -30,7 +30,7 @@ typedef struct product {
     struct product *next; /* in its bucket */
     cllm__onednn_shape shape;
     dnnl_primitive_t primitive;
-    dnnl_memory_desc_t x, w, y, bias, scratch;
+    dnnl_memory_desc_t x, w, y, scratch;
     dnnl_memory_desc_t stored; /* w's bytes as a matrix without padding: see build() */
     cllm__onednn_team *idle;
 } product;
@@ -69,24 +69,19 @@ static bool build(product *made, char *isa, size_t isa_size) {
     dnnl_data_type_t type = s.bf16 ? dnnl_bf16 : dnnl_f32;
     dnnl_matmul_desc_t matmul;
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_post_ops_t post = NULL;
     dnnl_primitive_desc_t desc = NULL;
     const char *name = NULL;
     bool done = false;
     if (!matrix(&made->x, s.h, s.k, type, dnnl_ab) || !matrix(&made->y, s.h, s.n, dnnl_f32, dnnl_ab) ||
-        !matrix(&made->w, s.k, s.n, type, s.bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b) ||
-        !matrix(&made->bias, 1, s.n, dnnl_f32, dnnl_ab))
+        !matrix(&made->w, s.k, s.n, type, s.bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b))
         return false;
     /* oneDNN writes zeros into a blocked matrix's padding whenever a memory object gets an address. Ours are zero already, and
      * shared by threads; described with its padding as part of the matrix, the same bytes are left alone. */
     size_t block = s.bf16 ? 32 : 16, k = (s.k + block - 1) / block * block, n = (s.n + CLLM__PANEL - 1) / CLLM__PANEL * CLLM__PANEL;
     if (!matrix(&made->stored, k, n, type, s.bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b)) return false;
-    if (!ok(dnnl_matmul_desc_init(&matmul, &made->x, &made->w, s.bias ? &made->bias : NULL, &made->y))) return false;
+    if (!ok(dnnl_matmul_desc_init(&matmul, &made->x, &made->w, NULL, &made->y))) return false;
     if (!ok(dnnl_primitive_attr_create(&attributes))) return false;
     if (!ok(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user))) goto cleanup;
-    if (s.add && (!ok(dnnl_post_ops_create(&post)) || !ok(dnnl_post_ops_append_sum(post, 1.0f)) ||
-                  !ok(dnnl_primitive_attr_set_post_ops(attributes, post))))
-        goto cleanup;
     if (!ok(dnnl_primitive_desc_create(&desc, &matmul, attributes, g_engine, NULL))) goto cleanup;
     if (!ok(dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name)) || strncmp(name, "brg:", 4) != 0) goto cleanup;
     made->scratch = *dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
@@ -97,7 +92,6 @@ static bool build(product *made, char *isa, size_t isa_size) {
     }
 cleanup:
     dnnl_primitive_desc_destroy(desc);
-    dnnl_post_ops_destroy(post);
     dnnl_primitive_attr_destroy(attributes);
     return done;
 }
@@ -132,12 +126,12 @@ bool cllm__onednn_amx(void) {
 
 static size_t bucket_of(cllm__onednn_shape s) {
     size_t hash = s.k * 0x9E3779B97F4A7C15u + s.n;
-    hash = hash * 0x9E3779B97F4A7C15u + s.h * 8 + (s.bf16 ? 4 : 0) + (s.bias ? 2 : 0) + (s.add ? 1 : 0);
+    hash = hash * 0x9E3779B97F4A7C15u + s.h * 2 + (s.bf16 ? 1 : 0);
     return (hash * 0x9E3779B97F4A7C15u) >> 56;
 }
 
 static bool same(cllm__onednn_shape a, cllm__onednn_shape b) {
-    return a.h == b.h && a.n == b.n && a.k == b.k && a.bf16 == b.bf16 && a.bias == b.bias && a.add == b.add;
+    return a.h == b.h && a.n == b.n && a.k == b.k && a.bf16 == b.bf16;
 }
 
 static void free_team(cllm__onednn_team *team) {
@@ -146,7 +140,6 @@ static void free_team(cllm__onednn_team *team) {
         dnnl_memory_destroy(a->x);
         dnnl_memory_destroy(a->w);
         dnnl_memory_destroy(a->y);
-        dnnl_memory_destroy(a->bias);
         dnnl_memory_destroy(a->scratch);
         dnnl_stream_destroy(a->stream);
         cllm__free(a->scratch_bytes);
@@ -167,7 +160,6 @@ static cllm__onednn_team *new_team(product *p, int workers) {
             !ok(dnnl_memory_create(&a->x, &p->x, g_engine, DNNL_MEMORY_NONE)) ||
             !ok(dnnl_memory_create(&a->w, &p->stored, g_engine, DNNL_MEMORY_NONE)) ||
             !ok(dnnl_memory_create(&a->y, &p->y, g_engine, DNNL_MEMORY_NONE)) ||
-            !ok(dnnl_memory_create(&a->bias, &p->bias, g_engine, DNNL_MEMORY_NONE)) ||
             (bytes > 0 && !ok(dnnl_memory_create(&a->scratch, &p->scratch, g_engine, a->scratch_bytes)))) {
             free_team(team);
             return NULL;
@@ -225,19 +217,15 @@ void cllm__onednn_give(cllm__onednn_team *team) {
     pthread_mutex_unlock(&g_mutex);
 }
 
-bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels, const float *bias) {
+bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels) {
     arguments *a = &team->each[worker];
-    dnnl_exec_arg_t list[5] = {{DNNL_ARG_SRC, a->x}, {DNNL_ARG_WEIGHTS, a->w}, {DNNL_ARG_DST, a->y}};
+    dnnl_exec_arg_t list[4] = {{DNNL_ARG_SRC, a->x}, {DNNL_ARG_WEIGHTS, a->w}, {DNNL_ARG_DST, a->y}};
     int count = 3;
     /* The casts drop a const that oneDNN's interface does not know. */
     if (!ok(dnnl_memory_set_data_handle(a->x, (void *)x)) || !ok(dnnl_memory_set_data_handle(a->w, (void *)panels)) ||
         !ok(dnnl_memory_set_data_handle(a->y, y)))
         return false;
     if (a->scratch != NULL) list[count++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, a->scratch};
-    if (bias != NULL) {
-        if (!ok(dnnl_memory_set_data_handle(a->bias, (void *)bias))) return false;
-        list[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, a->bias};
-    }
     int threads = begin_single();
     bool done = ok(dnnl_primitive_execute(team->product->primitive, a->stream, count, list)) && ok(dnnl_stream_wait(a->stream));
     end_single(threads);

@@ -23,9 +23,9 @@
  * k padded to a multiple of 32. Padding is zero. This is oneDNN's BA16a64b and BA16a64b2a. */
 enum { CLLM__PANEL = 64 };
 
-/* Of products that go to AMX: rows of a tile come in multiples of UNIT and columns in whole panels (or more than one), k is at
- * most DEEPEST, and at most DIRECT where there are more than WIDEST columns. */
-enum { CLLM__AMX_UNIT = 8, CLLM__AMX_DIRECT = 1536, CLLM__AMX_DEEPEST = 4096, CLLM__AMX_WIDEST = 256 };
+/* Of products that go to AMX: rows of a tile come in multiples of UNIT and columns in whole panels, k is at most DEEPEST and n
+ * at most WIDEST. */
+enum { CLLM__AMX_UNIT = 8, CLLM__AMX_DEEPEST = 4096, CLLM__AMX_WIDEST = 256 };
 
 /* Whether this CPU and this oneDNN multiply f32, or bf16, that way. */
 bool cllm__onednn_has(bool bf16);
@@ -34,10 +34,10 @@ const char *cllm__onednn_isa(bool bf16);
 /* Whether products in bf16 go to AMX, and have to keep to its bounds. */
 bool cllm__onednn_amx(void);
 
-/* y[h × n] = x[h × k]·w (+ bias) (+ y), all dense. */
+/* y[h × n] = x[h × k]·w, all dense. */
 typedef struct cllm__onednn_shape {
     size_t h, n, k;
-    bool bf16, bias, add;
+    bool bf16;
 } cllm__onednn_shape;
 
 /* A product of one shape with arguments for a team of workers, leased for one call of gemm.c. */
@@ -45,7 +45,7 @@ typedef struct cllm__onednn_team cllm__onednn_team;
 CLLM_CHECK cllm_status cllm__onednn_take(cllm__onednn_team **out, cllm__onednn_shape shape, int workers, cllm_error *err);
 void cllm__onednn_give(cllm__onednn_team *team); /* NULL is fine */
 /* Runs it on the calling thread, which is the team's `worker`. False if oneDNN failed. */
-bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels, const float *bias);
+bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels);
 
 /* Primitives created so far: constant once every shape of a step has been seen. */
 size_t cllm__onednn_created(void);
