@@ -457,6 +457,10 @@ static cllm_status call_convert_force(cllm_error *err) {
     return convert_to("new", true, err);
 }
 
+static cllm_status call_shuffle(cllm_error *err) {
+    return cllm_backbone_shuffle(in("model.gguf"), in("new"), "bf16", 7, false, err);
+}
+
 /* Nothing, or (the flush of the parent folder failed) all of it. */
 static void converted_or_nothing(void) {
     if (!is_there("new")) return;
@@ -523,6 +527,14 @@ static void test_convert(void **state) {
     const trial forced = {.prepare = copy_backbone, .call = call_convert_force, .check = converted_or_old};
     assert_true(try_io(&forced) > 12);
     assert_true(try_memory(&forced) > 20);
+    remove_new();
+    OK(call_shuffle(ERR));
+    uint64_t plain = g_converted;
+    g_converted = hash_of("new/model.safetensors");
+    assert_true(g_converted != plain);
+    const trial shuffled = {.prepare = remove_new, .call = call_shuffle, .check = converted_or_nothing};
+    assert_true(try_io(&shuffled) > 12);
+    assert_true(try_memory(&shuffled) > 20);
 }
 
 static char *g_said; /* what a call gave without a fault */
