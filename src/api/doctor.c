@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "eval/blas.h"
 #include "kernels/gemm.h"
 #include "kernels/ops.h"
 #include "text/bpe_train.h"
@@ -105,6 +106,7 @@ static struct json_object *kernels(void) {
     struct json_object *object = json_object_new_object();
     json_object_object_add(object, "products", json_object_new_string(cllm__gemm_isa()));
     json_object_object_add(object, "operations", json_object_new_string(cllm__ops_isa()));
+    json_object_object_add(object, "blas", text_or_null(cllm__blas_kernels()));
     json_object_object_add(object, "native_bf16", json_object_new_boolean(cllm__gemm_has_bf16()));
     return object;
 }

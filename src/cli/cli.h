@@ -111,6 +111,9 @@ int console_read(const char *name, const char *path, char **text);
 /* "12.3 s", "4 min 10 s", "2 h 05 min" into a buffer of at least 32 bytes. */
 const char *console_duration(double seconds, char *buffer, size_t size);
 
+/* Starts the program again, with better kernels for BLAS, if this CPU has them and OpenBLAS did not notice; else returns. */
+void use_best_blas_kernels(char **argv);
+
 /* A member of a JSON object, looked up by a path like "models/ease/ndcg@100"; NULL if it is missing. */
 struct json_object *json_at(struct json_object *object, const char *path);
 double json_number_at(struct json_object *object, const char *path, double otherwise);

@@ -47,6 +47,7 @@ static void print_commands(FILE *to) {
 }
 
 int main(int argc, char **argv) {
+    use_best_blas_kernels(argv);
     if (argc < 2) {
         print_commands(stderr);
         return cllm_status_exit_code(CLLM_ERR_USAGE);

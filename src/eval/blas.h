@@ -10,4 +10,7 @@
 int cllm__blas_begin(void);
 void cllm__blas_end(int before);
 
+/* The CPU whose kernels OpenBLAS took: "Haswell"; "" if this is another BLAS. */
+const char *cllm__blas_kernels(void);
+
 #endif
