@@ -141,7 +141,8 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
         cllm__page_text(page, cllm__json_shown(json_object_array_get_idx(headline, h), "label"), 0);
         cllm__page_put(page, "</th>");
     }
-    cllm__page_put(page, "<th scope=\"col\" class=\"n\">coverage@20</th>");
+    const char *coverage_at = cllm__json_shown(first->evaluation, "headline_coverage");
+    cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s</th>", coverage_at);
     if (cllm__json_at(first->evaluation, "paired") != NULL) {
         cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline</th>", cllm__json_shown(first->evaluation, "paired/metric"));
     }
@@ -162,7 +163,7 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
             for (size_t j = 0; j < count; j++) top = fmax(top, cllm__json_number(rows[j].model, name));
             value_cell(page, rows[i].model, name, cllm__json_number(rows[i].model, name) >= top);
         }
-        double coverage = cllm__json_number(rows[i].model, "coverage@20");
+        double coverage = cllm__json_number(rows[i].model, coverage_at);
         if (isfinite(coverage)) cllm__page_put(page, "<td class=\"n\">%.4f</td>", coverage);
         else cllm__page_put(page, "<td class=\"n\">–</td>");
         if (cllm__json_at(first->evaluation, "paired") != NULL) difference_cell(page, rows[i].run);

@@ -42,6 +42,7 @@ static const char *remedy(int code) {
     case ENOSPC:
     case EDQUOT: return " (make room there, or choose another place)";
     case EROFS: return " (choose another place)";
+    case ENOENT: return " (look for a slip in the name; the folders above it must be there)";
     case EACCES:
     case EPERM: return " (look at the rights of it and of the folders above it)";
     case EIO: return " (the device may be failing: look at the system's log)";

@@ -93,6 +93,7 @@ static int answer_file(recommending *r, const char *path) {
         ssize_t length = getline(&lines[count], &capacity[count], file);
         more = length >= 0;
         if (more) {
+            if (users == 0 && length >= 3 && memcmp(lines[count], "\xEF\xBB\xBF", 3) == 0) memmove(lines[count], lines[count] + 3, (size_t)(length -= 3) + 1);
             while (length > 0 && (lines[count][length - 1] == '\n' || lines[count][length - 1] == '\r')) lines[count][--length] = '\0';
             if (length == 0) continue;
             requests[count] = r->request;
@@ -160,7 +161,7 @@ int cmd_recommend(int argc, char **argv) {
     const option_spec specs[] = {
         {"user", 'u', OPTION_TEXT, &user, "ID", "a user of the data"},
         {"users-file", 0, OPTION_TEXT, &users_file, "FILE", "one user a line, streamed; - is stdin"},
-        {"history", 0, OPTION_TEXT, &history, "LIST", "items a,b,c that somebody has had, oldest first; or @FILE"},
+        {"history", 0, OPTION_TEXT, &history, "LIST", "items a,b,c that somebody has had, oldest first; or @FILE. With --user: besides what the data say"},
         {"top", 'k', OPTION_COUNT, &k, "N", "how many items (10)"},
         {"include-seen", 0, OPTION_FLAG, &include_seen, NULL, "also items that the user has had"},
         {"deny", 0, OPTION_TEXT, &deny, "LIST", "items that must not come; or @FILE"},

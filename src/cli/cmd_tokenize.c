@@ -66,7 +66,7 @@ static void print_json(const tokenizing *t, const int32_t *ids, size_t count) {
     json_object_object_add(object, "ids", list);
     if (t->pieces) json_object_object_add(object, "pieces", pieces);
     else json_object_put(pieces);
-    puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    fputs(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
     json_object_put(object);
 }
 
@@ -101,7 +101,7 @@ static cllm_status print_tokens(const tokenizing *t, const char *text, size_t le
     return CLLM_OK;
 }
 
-/* A line of ids for each line; memory does not grow with the file. */
+/* A line of ids for each line, in JSON {"lines": [one of each]}; memory does not grow with the file. */
 static int print_file(const tokenizing *t, const char *path) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (file == NULL) return console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s'", path);
@@ -109,11 +109,14 @@ static int print_file(const tokenizing *t, const char *path) {
     size_t capacity = 0;
     int code = 0;
     ssize_t length;
-    while (code == 0 && (length = getline(&line, &capacity, file)) >= 0) {
+    if (COMMON.json) fputs("{\"lines\":[", stdout);
+    for (bool first = true; code == 0 && (length = getline(&line, &capacity, file)) >= 0; first = false) {
+        if (COMMON.json && !first) fputs(",\n", stdout);
         if (length > 0 && line[length - 1] == '\n') length--;
         cllm_error err = {0};
         if (print_tokens(t, line, (size_t)length, &err) != CLLM_OK) code = console_fail("tokenize", &err);
     }
+    if (COMMON.json) puts("]}");
     if (code == 0 && ferror(file)) code = console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s'", path);
     free(line);
     if (file != stdin) fclose(file);
@@ -139,7 +142,7 @@ int cmd_tokenize(int argc, char **argv) {
     tokenizing t = {.n_users = SIZE_MAX, .n_items = SIZE_MAX};
     const option_spec specs[] = {
         {"text", 0, OPTION_TEXT, &text, "TEXT", "a text; user_1 and item_2 in it are ordinary characters"},
-        {"template", 0, OPTION_TEXT, &template, "TEXT", "a template: user_N and item_N become tokens above the vocabulary"},
+        {"template", 0, OPTION_TEXT, &template, "TEXT", "a template: user_N and item_N become tokens above the vocabulary; from --n-users or --n-items on they stay text"},
         {"file", 'f', OPTION_TEXT, &file, "FILE", "a line of ids for each line of a file (- is stdin), as --text; with a bare --template, each is a template"},
         {"n-users", 0, OPTION_COUNT, &t.n_users, "N", "users; with --template"},
         {"n-items", 0, OPTION_COUNT, &t.n_items, "N", "items (default: as many as ids have room for)"},
@@ -181,6 +184,7 @@ int cmd_tokenize(int argc, char **argv) {
     code = 0;
     if (file != NULL) code = print_file(&t, file);
     else if (print_tokens(&t, given, strlen(given), &err) != CLLM_OK) code = console_fail(argv[0], &err);
+    else if (COMMON.json) putchar('\n');
     cllm_tokenizer_close(tokenizer);
     return code;
 }

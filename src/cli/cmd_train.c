@@ -100,18 +100,6 @@ static void free_settings(text_list *settings) {
     text_list_free(settings);
 }
 
-/* The text of a file of templates, or NULL. */
-static char *read_text(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) return NULL;
-    enum { LIMIT = 1 << 20 };
-    char *text = malloc(LIMIT + 1);
-    size_t n = text != NULL ? fread(text, 1, LIMIT, file) : 0;
-    if (text != NULL) text[n] = '\0';
-    fclose(file);
-    return text;
-}
-
 int cmd_train(int argc, char **argv) {
     cllm_train_options options;
     cllm_train_options_init(&options);
@@ -155,10 +143,10 @@ int cmd_train(int argc, char **argv) {
     if (code >= 0) return code;
     if (arguments.count > 0) options.dataset = arguments.values[0];
     char *templates = NULL;
-    if (prompts != NULL && (templates = read_text(prompts)) == NULL) {
+    if (prompts != NULL && (code = console_read(argv[0], prompts, &templates)) != 0) {
         text_list_free(&set);
         text_list_free(&arguments);
-        return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "cannot read the templates in '%s'", prompts);
+        return code;
     }
     collect_settings(values, &set, &settings);
     options.prompts = templates;
@@ -176,10 +164,9 @@ int cmd_train(int argc, char **argv) {
     if (status != CLLM_OK) return console_fail(argv[0], &err);
     console_json(json);
     struct json_object *report = json_tokener_parse(json);
-    if (!COMMON.quiet) {
-        if (options.dry_run) print_plan(console_report(), report);
-        else print_result(console_report(), options.output, report);
-    }
+    /* A plan is what was asked for; what training says at its end is a remark. */
+    if (options.dry_run && !(COMMON.json && COMMON.quiet)) print_plan(console_report(), report);
+    else if (!options.dry_run && !COMMON.quiet) print_result(console_report(), options.output, report);
     json_object_put(report);
     cllm_text_free(json);
     return 0;

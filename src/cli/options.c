@@ -30,7 +30,7 @@ static bool parse_time(const char *text, double *seconds) {
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    if (end == text || errno != 0 || !isfinite(value) || value < 0) return false;
+    if (end == text || errno != 0 || !isfinite(value) || value <= 0) return false;
     if (*end != '\0' && end[1] != '\0') return false;
     switch (*end) {
     case '\0':
@@ -79,7 +79,7 @@ static bool store(const option_spec *spec, const char *text, const char **wanted
         if (end == text || *end != '\0' || errno != 0 || !isfinite(value)) return false;
         *(double *)spec->value = value;
         return true;
-    case OPTION_TIME: *wanted = "a time such as 90, 30m or 2h"; return parse_time(text, spec->value);
+    case OPTION_TIME: *wanted = "a time above 0, such as 90, 30m or 2h"; return parse_time(text, spec->value);
     case OPTION_GROUP: return true;
     }
     return false;

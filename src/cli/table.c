@@ -7,11 +7,12 @@
 
 static void print_headline(FILE *to, struct json_object *report, struct json_object *headline) {
     struct json_object *models = json_at(report, "models");
+    const char *coverage = json_text_at(report, "headline_coverage", "coverage@20");
     fprintf(to, "%-14s", "model");
     for (size_t i = 0; i < json_object_array_length(headline); i++) {
         fprintf(to, "  %20s", json_text_at(json_object_array_get_idx(headline, i), "label", "?"));
     }
-    fprintf(to, "  %12s\n", "coverage@20");
+    fprintf(to, "  %12s\n", coverage);
     json_object_object_foreach(models, name, model) {
         fprintf(to, "%-14s", name);
         for (size_t i = 0; i < json_object_array_length(headline); i++) {
@@ -26,7 +27,7 @@ static void print_headline(FILE *to, struct json_object *report, struct json_obj
                 fprintf(to, "  %20.4f", value);
             }
         }
-        fprintf(to, "  %12.4f", json_number_at(model, "coverage@20", NAN));
+        fprintf(to, "  %12.4f", json_number_at(model, coverage, NAN));
         const char *parameters = json_text_at(model, "parameters", "");
         fprintf(to, "%s%s\n", parameters[0] != '\0' ? "   " : "", parameters);
     }

@@ -43,7 +43,7 @@ static cllm_status check_options(const cllm_prepare_options *o, cllm__row_option
     }
     bool parts = o->valid != NULL || o->test != NULL;
     if (o->split == CLLM_SPLIT_FILES && !parts) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "--split files takes the parts from files: give --valid, --test or both");
+        return cllm__fail(err, CLLM_ERR_USAGE, "--train and --split files take the parts from files: give --valid, --test or both as well");
     }
     if (o->split != CLLM_SPLIT_FILES && parts) {
         return cllm__fail(err, CLLM_ERR_USAGE,

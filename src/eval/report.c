@@ -71,34 +71,46 @@ static void put_values(builder *b, struct json_object *object, const cllm__evalu
 
 /* ---- The parts ---- */
 
+static void put_line(builder *b, struct json_object *lines, const char *name, cllm__metric metric, size_t k) {
+    char label[CLLM__METRIC_NAME], shown[64];
+    cllm__metric_label(metric, k, label);
+    snprintf(shown, sizeof shown, "%s@%zu", name, k);
+    struct json_object *line = json_object_new_object();
+    put(b, line, "label", json_object_new_string(shown));
+    put(b, line, "metric", json_object_new_string(label));
+    append(b, lines, line);
+}
+
+/* The profile's metrics at the profile's cut-offs; a metric of which none of these was asked for stands at the smallest or largest there is. */
 static void put_headline(builder *b, struct json_object *root, const cllm__evaluation *e, cllm__metrics_profile profile) {
     static const struct {
         cllm__metrics_profile profile;
-        const char *label;
+        const char *name;
         cllm__metric metric;
         size_t k;
     } lines[] = {
-        {CLLM__PROFILE_PAPER, "Recall@20", CLLM__RECALL_CAPPED, 20},
-        {CLLM__PROFILE_PAPER, "Recall@40", CLLM__RECALL_CAPPED, 40},
-        {CLLM__PROFILE_PAPER, "NDCG@100", CLLM__NDCG, 100},
-        {CLLM__PROFILE_RECBOLE, "Recall@10", CLLM__RECALL, 10},
-        {CLLM__PROFILE_RECBOLE, "MRR@10", CLLM__MRR, 10},
-        {CLLM__PROFILE_RECBOLE, "NDCG@10", CLLM__NDCG, 10},
-        {CLLM__PROFILE_RECBOLE, "Hit@10", CLLM__HIT, 10},
-        {CLLM__PROFILE_RECBOLE, "Precision@10", CLLM__PRECISION, 10},
+        {CLLM__PROFILE_PAPER, "Recall", CLLM__RECALL_CAPPED, 20}, {CLLM__PROFILE_PAPER, "Recall", CLLM__RECALL_CAPPED, 40},
+        {CLLM__PROFILE_PAPER, "NDCG", CLLM__NDCG, 100},           {CLLM__PROFILE_RECBOLE, "Recall", CLLM__RECALL, 10},
+        {CLLM__PROFILE_RECBOLE, "MRR", CLLM__MRR, 10},            {CLLM__PROFILE_RECBOLE, "NDCG", CLLM__NDCG, 10},
+        {CLLM__PROFILE_RECBOLE, "Hit", CLLM__HIT, 10},            {CLLM__PROFILE_RECBOLE, "Precision", CLLM__PRECISION, 10},
     };
+    const size_t *ks = e->cutoffs.ks, smallest = ks[0], largest = ks[e->cutoffs.count - 1];
     struct json_object *array = json_object_new_array();
+    bool shown[CLLM__METRICS] = {false};
     for (size_t i = 0; i < CLLM_LEN(lines); i++) {
-        if (lines[i].profile != profile || cllm__cutoffs_index(&e->cutoffs, lines[i].metric, lines[i].k) == SIZE_MAX)
-            continue;
-        char label[CLLM__METRIC_NAME];
-        cllm__metric_label(lines[i].metric, lines[i].k, label);
-        struct json_object *line = json_object_new_object();
-        put(b, line, "label", json_object_new_string(lines[i].label));
-        put(b, line, "metric", json_object_new_string(label));
-        append(b, array, line);
+        if (lines[i].profile != profile || cllm__cutoffs_index(&e->cutoffs, lines[i].metric, lines[i].k) == SIZE_MAX) continue;
+        put_line(b, array, lines[i].name, lines[i].metric, lines[i].k);
+        shown[lines[i].metric] = true;
+    }
+    for (size_t i = 0; i < CLLM_LEN(lines); i++) {
+        if (lines[i].profile != profile || shown[lines[i].metric]) continue;
+        put_line(b, array, lines[i].name, lines[i].metric, lines[i].k == 100 ? largest : smallest);
+        shown[lines[i].metric] = true;
     }
     put(b, root, "headline", array);
+    char coverage[64];
+    snprintf(coverage, sizeof coverage, "coverage@%zu", cllm__cutoffs_index(&e->cutoffs, CLLM__NDCG, 20) != SIZE_MAX ? 20 : smallest);
+    put(b, root, "headline_coverage", json_object_new_string(coverage));
 }
 
 static void put_definitions(builder *b, struct json_object *root) {

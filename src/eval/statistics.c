@@ -111,7 +111,8 @@ cllm_status cllm__compare(cllm__pool *pool, const float *a, size_t stride_a, con
         below += means[i] <= 0;
         above += means[i] >= 0;
     }
-    double p = 2 * (double)(below < above ? below : above) / (double)(rounds + 1);
+    double p = 2 * (double)(below < above ? below : above) / (double)(rounds + 1), least = ldexp(1, 1 - (int)(n_users < 64 ? n_users : 64));
+    if (p < least) p = least;
     made.p = p < 1 ? p : 1;
     made.interval = interval_of(means, rounds);
     *test = made;

@@ -25,7 +25,8 @@ CLLM_CHECK cllm_status cllm__bootstrap(cllm__pool *pool, const float *values, si
 typedef struct cllm__paired_test {
     double difference;       /* mean of a − b */
     cllm__interval interval; /* 95 %, paired bootstrap */
-    double p; /* two-sided, from the same resamples: 2·min(P(d* ≤ 0), P(d* ≥ 0)), with one round added to each */
+    double p; /* two-sided, from the same resamples: 2·min(P(d* ≤ 0), P(d* ≥ 0)), with one round added to each; no less than 2^(1 − users), which is
+               * all that so many signs can show */
     double p_permutation; /* two-sided, signs of the differences flipped at random */
 } cllm__paired_test;
 

@@ -30,6 +30,9 @@ equal models "$(get -n models)" 1
 get models/cllm4rec/recall@3 >/dev/null
 run eval --data data --baselines popularity --json
 equal models "$(get -n models)" 1
+run eval run --baselines none -k 2,3
+grep -q "NDCG@3 .*coverage@2" stdout || die "the table does not show the cut-offs that were asked for: $(cat stdout)"
+! grep -q nan stdout || die "nan in the table"
 run eval run --mask-valid --prompt-valid --content --json
 get content/perplexity/true >/dev/null
 run eval run --baselines popularity --per-user --quiet

@@ -52,7 +52,7 @@ cmp -s stdout lines.ids || die "stdin and file differ"
 run tokenize $own --text 'the lamp'
 equal "line and text" "$(cat stdout)" "$(head -n 1 lines.ids)"
 run tokenize $own --file lines --json
-equal "JSON lines" "$("$JSON_GET" -l <stdout)" 3
+equal "lines in JSON" "$(get -n lines)" 3
 
 # Each line a template.
 printf 'user_4\nthe item_0 lamp\n' >templates

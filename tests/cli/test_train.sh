@@ -32,7 +32,8 @@ fails 2 "reg" train data -o x --reg none
 fails 2 "no-such-setting" train data -o x --set no-such-setting=1
 fails 2 "give f32 or bf16" train data -o x --dtype f8
 fails 2 "give a time" train data -o x --budget soon
-fails 2 "cannot read the templates" train data -o x --prompts no-such.json
+fails 2 "a time above 0" train data -o x --budget 0
+fails 3 "cannot read 'no-such.json'" train data -o x --prompts no-such.json
 echo '{"review": "by user_{i}"}' >prompts.json
 fails 3 "item_{j}" train data -o x --prompts prompts.json
 echo '[1]' >prompts.json
@@ -42,7 +43,9 @@ fails 3 "no-such" train data -o x --backbone no-such
 fails 3 "no run folder" train --resume -o no-such
 [ ! -e x ] || die "a failure left the folder x"
 
-# A dry run predicts and writes nothing.
+# A dry run predicts and writes nothing. It says so even to those who want to hear nothing else.
+run train data --dry-run --epochs 1/1/2 --quiet
+grep -q "in all" stdout || die "a quiet dry run says nothing"
 run train data --dry-run --epochs 1/1/2 --json
 equal dry_run "$(get dry_run)" true
 for member in tokens flops seconds memory_bytes phases; do get $member >/dev/null; done

@@ -50,6 +50,9 @@ static void test_one_user(void **state) {
     cllm__paired_test test;
     check_ok(cllm__compare(NULL, (float[]){1}, 1, (float[]){0}, 1, 1, 1000, 1, &test, &err), &err);
     check_near(test.p_permutation, 1, 1e-12); /* one user cannot decide anything */
+    check_near(test.p, 1, 1e-12);
+    check_ok(cllm__compare(NULL, (float[]){1, 2, 3}, 1, (float[]){0, 0, 0}, 1, 3, 1000, 1, &test, &err), &err);
+    check_near(test.p, 0.25, 1e-12); /* three signs that agree */
 }
 
 /* Users' values where a is better than b by `shift` standard deviations of the difference; *normal is the p of a t-test. */
