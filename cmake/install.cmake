@@ -6,7 +6,13 @@ install(TARGETS cllm4rec_static cllm4rec_shared cllm4rec
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/cllm4rec/cllm4rec.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cllm4rec)
-install(FILES docs/cllm4rec.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+
+# The man page: what is written in docs, with the options that the program knows.
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cllm4rec.1
+  COMMAND sh ${CMAKE_SOURCE_DIR}/tools/man-page $<TARGET_FILE:cllm4rec> ${CMAKE_SOURCE_DIR}/docs/cllm4rec.1 ${CMAKE_BINARY_DIR}/cllm4rec.1
+  DEPENDS cllm4rec docs/cllm4rec.1 tools/man-page VERBATIM)
+add_custom_target(man_page ALL DEPENDS ${CMAKE_BINARY_DIR}/cllm4rec.1)
+install(FILES ${CMAKE_BINARY_DIR}/cllm4rec.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
 # What a program that links the static library has to link besides.
 set(CLLM_PRIVATE_LIBS_LIST -ldnnl ${JSONC_LDFLAGS} ${PCRE2_LDFLAGS} ${ZLIB_LDFLAGS} ${ZSTD_LDFLAGS} ${LZMA_LDFLAGS} ${LIBZIP_LDFLAGS}

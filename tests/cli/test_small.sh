@@ -30,6 +30,12 @@ printf 'user\titem\treview\nu\ta\tgood lamp\nu\tb\tbad lamp\nu\tc\told lamp\nu\t
 all user
 run eval run-user --json
 equal "users measured" "$(get users)" 1
+# A full disk under stdout is a failure of every command that has something to say.
+for words in "inspect user" "inspect run-user" "tokenize run-user/tokenizer --text lamp" "train user --dry-run -q" "eval run-user" \
+    "eval run-user --json" "baseline user --models popularity" "recommend run-user --user u --include-seen" "similar run-user --item a" \
+    "prepare user.tsv -o user-again --json" "export run-user -o again.npz --json" "report run-user -o page.html --json"; do
+    full $words
+done
 run eval run-user --baselines random,popularity,itemknn,ease,textknn,ease_text -q
 run recommend run-user --user u -k 2 -q
 [ ! -s stdout ] || die "the user has had everything"

@@ -67,7 +67,10 @@ for kind in cllm4rec static; do
     "package/build/with_$kind" run u01 | cmp -s - expected || die "the CMake package's $kind differs"
 done
 
-# The man page knows every command.
+# The man page knows every command, and the options of each.
+for option in max-bad-rows lambda-c per-user users-file n-users scale shuffle; do
+    grep -q -- "\\\\-\\\\-$(echo $option | sed 's/-/\\\\-/g') " "$prefix/share/man/man1/cllm4rec.1" || die "the man page does not describe --$option"
+done
 for command in $("$program" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
     grep -q "^\.SS $command" "$prefix/share/man/man1/cllm4rec.1" || die "the man page does not describe $command"
 done
