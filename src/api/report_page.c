@@ -85,7 +85,7 @@ static const char STYLE[] =
     "main{max-width:66rem;margin:0 auto;padding:3rem 1.5rem 4rem}h1{font-size:2.1rem;line-height:1.15;margin:0 0 .6rem;font-weight:600;"
     "overflow-wrap:anywhere}h2{font-size:1.35rem;margin:3rem 0 .4rem;font-weight:600;overflow-wrap:anywhere}"
     "h3{font-size:1.05rem;margin:1.6rem 0 .3rem;font-weight:600}p{max-width:44rem;margin:.5rem 0 1rem}"
-    ".lead{font-size:1.2rem;line-height:1.5;max-width:46rem}.soft,figcaption,footer{color:var(--soft)}\n"
+    ".lead{font-size:1.2rem;line-height:1.5;max-width:46rem}.soft,figcaption,footer{color:var(--soft)}.run small{font-weight:400}\n"
     "table,dl,figcaption,svg,.key,footer,code{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',"
     "sans-serif}code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:.82em;"
     "overflow-wrap:anywhere}\n"

@@ -119,6 +119,40 @@ static void verdict(cllm__page *page, const cllm__report_run *run, const char *m
     cllm__page_put(page, "</p>\n");
 }
 
+/* ---- The transformer's part ---- */
+
+/* What a history goes through: the question that every comparison of language models for recommending has to answer. */
+enum { NO_TRANSFORMER, RANDOM_TRANSFORMER, GIVEN_TRANSFORMER, TRANSFORMERS };
+
+static int transformer_of(const cllm__report_run *run) {
+    struct json_object *made = cllm__json_at(run->run.manifest, "backbone/made_here");
+    if (run->run.config.bag) return NO_TRANSFORMER;
+    return made != NULL && json_object_get_boolean(made) ? RANDOM_TRANSFORMER : GIVEN_TRANSFORMER;
+}
+
+static void transformer_name(cllm__page *page, const cllm__report_run *run) {
+    static const char *const NAMES[TRANSFORMERS] = {"no transformer", "frozen transformer, random weights", "frozen transformer, given weights"};
+    cllm__page_put(page, "<br/><small class=\"soft\">%s</small>", NAMES[transformer_of(run)]);
+}
+
+/* Says which of the three the page lacks, and how to add it. */
+static void missing_transformers(cllm__page *page, const cllm__report_row *rows, size_t count) {
+    static const char *const HOW[TRANSFORMERS] = {"without one (<code>train --readout bag --content 0</code>)",
+                                                  "through random weights (what <code>train</code> does by itself)",
+                                                  "through pretrained weights (<code>train --backbone FILE</code>)"};
+    bool seen[TRANSFORMERS] = {false};
+    const char *between = "Is it the transformer? To say so, the page lacks a run ";
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].run != NULL) seen[transformer_of(rows[i].run)] = true;
+    for (int t = 0; t < TRANSFORMERS; t++) {
+        if (seen[t]) continue;
+        cllm__page_put(page, "%s%s", between[0] == 'I' ? "<p class=\"soft\">" : "", between);
+        cllm__page_put(page, "%s", HOW[t]);
+        between = " and one ";
+    }
+    if (between[0] != 'I') cllm__page_put(page, ".</p>\n");
+}
+
 void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t group, const cllm__report_row *rows, size_t count) {
     const cllm__report_run *first = first_of(data, group), *best = NULL;
     const char *metric, *label;
@@ -156,6 +190,7 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
             for (const char *c = parameters; *c != '\0'; c++) cllm__page_put(page, *c == ',' ? ", " : "%c", *c); /* so that lines can break */
             cllm__page_put(page, "</small>");
         }
+        if (rows[i].run != NULL) transformer_name(page, rows[i].run);
         cllm__page_put(page, "</th>");
         for (size_t h = 0; h < n_headline; h++) {
             const char *name = cllm__json_shown(json_object_array_get_idx(headline, h), "metric");
@@ -170,6 +205,7 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
         cllm__page_put(page, "</tr>\n");
     }
     cllm__page_put(page, "</tbody></table></div>\n");
+    missing_transformers(page, rows, count);
 }
 
 /* ---- How the runs were made ---- */

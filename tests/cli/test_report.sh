@@ -41,6 +41,8 @@ grep -q -F -e '&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;' one.html || di
 equal titles "$(grep -o 'role="img"' one.html | wc -l)" "$(grep -o '<svg[^>]*role="img"[^>]*><title id=' one.html | wc -l)"
 
 # The same runs, the same bytes; runs that differ in one setting get a curve over it.
+grep -q "frozen transformer, random weights" one.html || die "the page does not say what the run reads histories with"
+grep -q "lacks a run without one .* and one through pretrained weights" one.html || die "the page does not say which transformers it lacks"
 run report lambda1 -o again.html --samples 4 --threads 1 -q
 cmp one.html again.html || die "the same run gives another report"
 run report lambda0 lambda1 lambda100 -o three.html --baselines ease --title 'What <b>λ</b> & co. do' --json
