@@ -85,15 +85,22 @@ static int answer(recommending *r, const cllm_request *requests, size_t count) {
 static int answer_file(recommending *r, const char *path) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) return console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s': %s", path, strerror(errno));
+    enum { LONGEST = 1024 + 2 + 1 }; /* an id, the end of the line, NUL */
     cllm_request requests[CHUNK];
-    char *lines[CHUNK] = {NULL};
-    size_t capacity[CHUNK] = {0}, count = 0, users = 0;
-    int code = 0;
+    char(*lines)[LONGEST] = malloc(CHUNK * sizeof *lines);
+    size_t count = 0, users = 0, number = 0;
+    int code = lines == NULL ? console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_NOMEM), "no memory") : 0;
     for (bool more = true; more && code == 0;) {
-        ssize_t length = getline(&lines[count], &capacity[count], file);
-        more = length >= 0;
+        more = fgets(lines[count], LONGEST, file) != NULL;
         if (more) {
-            if (users == 0 && length >= 3 && memcmp(lines[count], "\xEF\xBB\xBF", 3) == 0) memmove(lines[count], lines[count] + 3, (size_t)(length -= 3) + 1);
+            size_t length = strlen(lines[count]);
+            number++;
+            if (length == LONGEST - 1 && lines[count][length - 1] != '\n') {
+                code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_DATA), "%s:%zu: '%.20s…' is longer than an id can be: give one a line", path,
+                                         number, lines[count]);
+                break;
+            }
+            if (number == 1 && length >= 3 && memcmp(lines[count], "\xEF\xBB\xBF", 3) == 0) memmove(lines[count], lines[count] + 3, (length -= 3) + 1);
             while (length > 0 && (lines[count][length - 1] == '\n' || lines[count][length - 1] == '\r')) lines[count][--length] = '\0';
             if (length == 0) continue;
             requests[count] = r->request;
@@ -108,7 +115,7 @@ static int answer_file(recommending *r, const char *path) {
     }
     if (code == 0 && ferror(file)) code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s': %s", path, strerror(errno));
     if (code == 0 && users == 0) fprintf(stderr, "warning: '%s' has no users: give one a line\n", path);
-    for (size_t i = 0; i < CHUNK; i++) free(lines[i]);
+    free(lines);
     if (file != stdin) fclose(file);
     return code;
 }

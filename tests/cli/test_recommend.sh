@@ -97,6 +97,11 @@ fails 2 "give f32 or bf16" recommend run --user u01 --dtype f16
 fails 3 "nobody" recommend run --user nobody
 fails 3 "none of the 2 items" recommend run --history x,y
 fails 3 "no-such" recommend run --users-file no-such
+printf '\357\273\277u01\r\n\r\nu02' >marked
+run recommend run --users-file marked -k 1
+equal "users behind a byte order mark" "$(cut -f 1 stdout | tr '\n' ' ')" "u01 u02 "
+{ echo u01; head -c 3000 /dev/zero | tr '\0' x; } >long
+fails 3 "long:2: 'xxx.*longer than an id" recommend run --users-file long -k 1
 fails 3 "cannot read" recommend run --user u01 --deny @no-such
 fails 3 "no run folder" recommend no-such --user u01
 fails 2 "too few arguments" recommend --user u01
