@@ -1,25 +1,11 @@
 #include "base/alloc.h"
 #include "fuzz.h"
-#include "text/bpe_train.h"
+#include "small_tokenizer.h"
 #include "text/prompt.h"
-
-/* A tokenizer with every byte and some merges, trained once. */
-static const cllm__tokenizer *tokenizer(void) {
-    static cllm__tokenizer *t;
-    static const char corpus[] =
-        "the user and the item are the same, isn't it? 12 12 1212  the\n\nend   of user_1 item_1 user_12 ---- .... ";
-    cllm__bpe_trainer *trainer;
-    if (t != NULL) return t;
-    FUZZ_CHECK(cllm__bpe_trainer_create(&trainer, NULL) == CLLM_OK);
-    FUZZ_CHECK(cllm__bpe_trainer_feed(trainer, corpus, sizeof corpus - 1, NULL) == CLLM_OK);
-    FUZZ_CHECK(cllm__bpe_trainer_run(trainer, 320, 0, NULL, &t, NULL) == CLLM_OK);
-    cllm__bpe_trainer_free(trainer);
-    return t;
-}
 
 /* decode(encode(x)) = x; a limit takes the first ids; templates of any kind make ids that there are. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const cllm__tokenizer *t = tokenizer();
+    const cllm__tokenizer *t = small_tokenizer();
     const cllm__id_space space = {(int32_t)cllm__tokenizer_size(t), 3, 4};
     char *text = fuzz_text(data, size), *back;
     cllm__tokens ids = {0}, few = {0};
