@@ -109,7 +109,7 @@ static void verdict(cllm__page *page, const cllm__report_run *run, const char *m
     const char *best = cllm__json_shown(paired, "best_baseline"), *tested = cllm__json_shown(paired, "metric");
     double theirs = cllm__json_number(cllm__json_at(cllm__json_at(run->evaluation, "models"), best), tested);
     cllm__report_interval(cllm__json_at(paired, "interval"), &low, &high);
-    cllm__page_put(page, "; the best baseline, ");
+    cllm__page_put(page, "; the best baseline shown, ");
     cllm__page_text(page, best, 60);
     if (strcmp(tested, metric) == 0) cllm__page_put(page, ", reaches %.4f. ", theirs);
     else cllm__page_put(page, ", is compared by %s. ", tested);
@@ -178,7 +178,7 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
     const char *coverage_at = cllm__json_shown(first->evaluation, "headline_coverage");
     cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s</th>", coverage_at);
     if (cllm__json_at(first->evaluation, "paired") != NULL) {
-        cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline</th>", cllm__json_shown(first->evaluation, "paired/metric"));
+        cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline shown</th>", cllm__json_shown(first->evaluation, "paired/metric"));
     }
     cllm__page_put(page, "</tr></thead>\n<tbody>");
     for (size_t i = 0; i < count; i++) {

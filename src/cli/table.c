@@ -80,7 +80,7 @@ void print_evaluation(FILE *to, struct json_object *report) {
             low = json_object_get_double(json_object_array_get_idx(interval, 0));
             high = json_object_get_double(json_object_array_get_idx(interval, 1));
         }
-        fprintf(to, "\n%s against the best baseline (%s), %s: difference %+.4f [%+.4f, %+.4f], p = %.3g (paired over users)\n",
+        fprintf(to, "\n%s against the best baseline shown (%s), %s: difference %+.4f [%+.4f, %+.4f], p = %.3g (paired over users)\n",
                 json_text_at(paired, "model", "?"), json_text_at(paired, "best_baseline", "?"), json_text_at(paired, "metric", "?"),
                 json_number_at(paired, "difference", NAN), low, high, json_number_at(paired, "p", NAN));
     }
