@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "eval/recency.h"
 #include "train/checkpoint.h"
 
 /* Of a file for use and the one that validation chose, which lies beside it after --final: the path of the latter if `measured` and
@@ -55,15 +56,42 @@ cleanup:
     return status;
 }
 
-/* Neighbours are looked for among the rows that the tables were fitted to: after --final all of them, but for measuring. */
-static cllm_status open_neighbours(cllm_model *model, bool measured, cllm_error *err) {
+static cllm_status open_factors(cllm_model *model, bool measured, cllm_error *err) {
+    char *chosen;
+    cllm_status status = CLLM_OK;
+    if (model->run.config.factors_weight == 0) return CLLM_OK;
+    CLLM_TRY(choose_file(&chosen, model, "factors.safetensors", "fit-factors.safetensors", measured, err));
+    CLLM_TRY_CLEAN(cllm__fold_in_load(&model->factors, chosen, err));
+    if (model->factors.n_items != model->collab.n_items) {
+        status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' is for %zu items, the tables are for %zu", chosen, model->factors.n_items, model->collab.n_items);
+    }
+cleanup:
+    cllm__free(chosen);
+    return status;
+}
+
+static bool uses_recency(const cllm_model *model) {
+    const cllm__dataset *d = model->run.dataset;
+    if (model->run.config.recency != CLLM__RECENCY_BY_TIME) return model->run.config.recency == CLLM__RECENCY_ON;
+    return cllm__recency_applies(cllm__dataset_interactions(d, CLLM__TRAIN), cllm__dataset_interactions(d, CLLM__TEST));
+}
+
+/* Neighbours are looked for among the rows that the tables were fitted to, as what is asked for of late is: after --final all of them, but
+ * for measuring. */
+static cllm_status open_fitted(cllm_model *model, bool measured, cllm_error *err) {
     const cllm__train_config *config = &model->run.config;
-    if (config->neighbours_weight == 0) return CLLM_OK;
+    bool recency = uses_recency(model);
+    if (config->neighbours_weight == 0 && !recency) return CLLM_OK;
     char *fit = cllm__path_join(model->run.folder, "fit.safetensors");
     if (fit == NULL) return cllm__fail_nomem(err);
     bool all = !measured && cllm__path_exists(fit);
     cllm__free(fit);
     CLLM_TRY(cllm__merge_splits(&model->fitted, model->run.dataset, all ? 7u : 1u << CLLM__TRAIN, err));
+    if (recency) {
+        CLLM_TRY(CLLM_NEW(model->recency, model->collab.n_items + 1, err));
+        cllm__recency(model->recency, &model->fitted.matrix, config->recency_days);
+    }
+    if (config->neighbours_weight == 0) return CLLM_OK;
     return cllm__user_neighbours_create(&model->neighbours, &model->fitted.matrix, (size_t)config->neighbours, config->seed, err);
 }
 
@@ -72,6 +100,8 @@ cllm__fusion cllm__model_fusion(const cllm_model *model) {
     return (cllm__fusion){
         .linear = model->linear.n_items > 0 ? &model->linear : NULL, .linear_weight = config->linear_weight,
         .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL, .neighbours_weight = config->neighbours_weight,
+        .factors = model->factors.n_items > 0 ? &model->factors : NULL, .factors_weight = config->factors_weight,
+        .recency = model->recency, .recency_weight = config->recency_weight,
     };
 }
 
@@ -86,7 +116,8 @@ static cllm_status open_into(cllm_model *model, const char *run, const cllm_mode
     CLLM_TRY(cllm__run_open(&model->run, run, &options, err));
     CLLM_TRY(open_tables(model, measured, err));
     CLLM_TRY(open_linear(model, measured, err));
-    CLLM_TRY(open_neighbours(model, measured, err));
+    CLLM_TRY(open_factors(model, measured, err));
+    CLLM_TRY(open_fitted(model, measured, err));
     size_t n_items = model->collab.n_items;
     CLLM_TRY(CLLM_NEW(model->hidden, n_items + 1, err));
     for (size_t i = 0; i < n_items; i++) model->hidden[i] = model->item_state[i] == CLLM__ITEM_UNKNOWN;
@@ -118,7 +149,9 @@ void cllm_model_close(cllm_model *model) {
     cllm__free(model->hidden);
     cllm__free(model->item_state);
     cllm__item_weights_free(&model->linear);
+    cllm__fold_in_free(&model->factors);
     cllm__user_neighbours_free(&model->neighbours);
+    cllm__free(model->recency);
     cllm__merged_free(&model->fitted);
     cllm__tables_free(&model->collab);
     cllm__tables_free(&model->content);

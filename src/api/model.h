@@ -13,8 +13,10 @@ struct cllm_model {
     cllm__run run; /* manifest, data set, backbone */
     cllm__tables collab, content;
     cllm__item_weights linear; /* no items: the run has none */
-    cllm__merged fitted;       /* the rows that the run was fitted to, if it looks for neighbours among them */
+    cllm__fold_in factors;     /* the same */
+    cllm__merged fitted;       /* the rows that the run was fitted to, if a part looks into them */
     cllm__user_neighbours neighbours; /* none: the run has no such part */
+    float *recency;            /* [n_items]; NULL: the same */
     uint8_t *item_state; /* [n_items] cllm__item_state */
     uint8_t *hidden;     /* [n_items] nonzero: never recommended, since nothing is known of the item */
     cllm__merged history; /* all splits */

@@ -476,6 +476,27 @@ cleanup:
     return status;
 }
 
+/* The same for the factors. */
+static cllm_status save_factors(training *t, const char *name, cllm_error *err) {
+    if (t->run.config.factors_weight == 0) return CLLM_OK;
+    cllm__fold_in factors = {0};
+    char *path = in_run(t, name), *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
+    cllm_status status = CLLM_OK;
+    if (path == NULL || cache == NULL) {
+        status = cllm__fail_nomem(err);
+        goto cleanup;
+    }
+    cllm__baselines_options options = {.cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset), .seed = t->run.config.seed,
+                                       .pool = t->pool, .host = host_of(t)};
+    CLLM_TRY_CLEAN(cllm__baselines_fold_in(&factors, &t->rows.matrix, &options, err));
+    CLLM_TRY_CLEAN(cllm__fold_in_save(&factors, path, err));
+cleanup:
+    cllm__fold_in_free(&factors);
+    cllm__free(cache);
+    cllm__free(path);
+    return status;
+}
+
 static void remove_checkpoints(const training *t) {
     for (int final = 0; final < 2; final++) {
         char *path = in_run(t, checkpoint_name(final != 0));
@@ -484,12 +505,20 @@ static void remove_checkpoints(const training *t) {
     }
 }
 
-/* Runs the present stage to its end and saves its tables under `name`. */
-static cllm_status run_stage(training *t, const char *name, const char *linear, cllm_error *err) {
+/* What a stage leaves in the run folder: for use, or, where a last fit on all rows follows, for measuring. */
+typedef struct stage_files {
+    const char *tables, *linear, *factors;
+} stage_files;
+static const stage_files FOR_USE = {"model.safetensors", "linear.safetensors", "factors.safetensors"},
+                         FOR_MEASURING = {"fit.safetensors", "fit-linear.safetensors", "fit-factors.safetensors"};
+
+/* Runs the present stage to its end and saves what it made. */
+static cllm_status run_stage(training *t, const stage_files *files, cllm_error *err) {
     CLLM_TRY(cllm__trainer_run(&t->trainer, err));
-    CLLM_TRY(save_linear(t, linear, err));
+    CLLM_TRY(save_linear(t, files->linear, err));
+    CLLM_TRY(save_factors(t, files->factors, err));
     CLLM_TRY(save_words(t, err));
-    CLLM_TRY(save_model(t, name, err));
+    CLLM_TRY(save_model(t, files->tables, err));
     if (!t->final) json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
     return CLLM_OK;
 }
@@ -522,13 +551,13 @@ static cllm_status end_stage(training *t, const char *stage, const char *state, 
 
 static cllm_status run_stages(training *t, bool wants_final, cllm_error *err) {
     if (!t->final) {
-        CLLM_TRY(run_stage(t, wants_final ? "fit.safetensors" : "model.safetensors", wants_final ? "fit-linear.safetensors" : "linear.safetensors", err));
+        CLLM_TRY(run_stage(t, wants_final ? &FOR_MEASURING : &FOR_USE, err));
         if (!wants_final) return end_stage(t, "fit", "done", err);
         CLLM_TRY(end_stage(t, "final", "training", err));
         cllm__log(host_of(t), CLLM_LOG_INFO, "fitting once more, on all rows, for %d rec epochs", (int)manifest_int(t->run.manifest, "best_epoch"));
         CLLM_TRY(begin_final(t, err));
     }
-    CLLM_TRY(run_stage(t, "model.safetensors", "linear.safetensors", err));
+    CLLM_TRY(run_stage(t, &FOR_USE, err));
     return end_stage(t, "final", "done", err);
 }
 
@@ -588,8 +617,9 @@ static cllm_status train_resumed(training *t, bool *finished, struct json_object
         return CLLM_OK;
     }
     if (done) { /* a finished fit that is to be fitted on all rows now */
-        CLLM_TRY(keep_copy(t, "linear.safetensors", "fit-linear.safetensors", err));
-        CLLM_TRY(keep_copy(t, "model.safetensors", "fit.safetensors", err));
+        CLLM_TRY(keep_copy(t, FOR_USE.linear, FOR_MEASURING.linear, err));
+        CLLM_TRY(keep_copy(t, FOR_USE.factors, FOR_MEASURING.factors, err));
+        CLLM_TRY(keep_copy(t, FOR_USE.tables, FOR_MEASURING.tables, err));
         json_object_object_add(t->run.manifest, "final", json_object_new_boolean(true));
         cllm__json_put_text(t->run.manifest, "stage", "final");
         cllm__json_put_text(t->run.manifest, "status", "training");

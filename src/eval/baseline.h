@@ -24,6 +24,7 @@
 
 #include "base/threads.h"
 #include "data/dataset.h"
+#include "eval/fold_in.h"
 #include "eval/scorer.h"
 #include "eval/tfidf.h"
 
@@ -86,6 +87,9 @@ typedef struct cllm__als_options {
 CLLM_CHECK cllm_status cllm__als_create(cllm__baseline *out, const cllm__interactions *train,
                                         const cllm__als_options *options, cllm__pool *pool, const cllm_host *host,
                                         cllm_error *err);
+/* The same model's items, for histories of anybody (fold_in.h). `out` is {0} before and freed by the caller in every case. */
+CLLM_CHECK cllm_status cllm__als_fold_in(cllm__fold_in *out, const cllm__interactions *train, const cllm__als_options *options,
+                                         cllm__pool *pool, const cllm_host *host, cllm_error *err);
 
 typedef struct cllm__bpr_options {
     size_t factors;         /* 1 to 4,096 */
@@ -144,5 +148,10 @@ typedef struct cllm__baselines {
 CLLM_CHECK cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
                                               const cllm__baselines_options *options, cllm_error *err);
 void cllm__baselines_free(cllm__baselines *baselines);
+
+/* The items of als with parameters that are found as cllm__baselines_create() finds them; options->list is not read. `out` is {0}
+ * before and freed by the caller in every case. */
+CLLM_CHECK cllm_status cllm__baselines_fold_in(cllm__fold_in *out, const cllm__interactions *train,
+                                               const cllm__baselines_options *options, cllm_error *err);
 
 #endif

@@ -187,19 +187,38 @@ static cllm_status finish(cllm__baseline *out, const fitting *t, cllm__pool *poo
     return status;
 }
 
-cllm_status cllm__als_create(cllm__baseline *out, const cllm__interactions *train, const cllm__als_options *options,
-                             cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+/* What histories of anybody need: after the last half step the items' vectors stand there whitened. */
+static cllm_status finish_fold_in(cllm__fold_in *out, const fitting *t, cllm_error *err) {
+    size_t n = t->items.rows, f = t->f;
+    CLLM_TRY(CLLM_NEW(out->columns, n * f + 1, err));
+    out->n_items = n;
+    out->factors = f;
+    out->alpha = t->alpha;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t d = 0; d < f; d++) out->columns[d * n + i] = (float)t->whitened[i * f + d];
+    }
+    return CLLM_OK;
+}
+
+static cllm_status check_options(const cllm__als_options *options, cllm_error *err) {
     if (options->factors == 0 || options->factors > MOST_FACTORS)
         return cllm__fail(err, CLLM_ERR_USAGE, "als: %zu factors: give 1 to %d", options->factors, MOST_FACTORS);
     if (!(options->regularization > 0 && options->regularization < INFINITY))
         return cllm__fail(err, CLLM_ERR_USAGE, "als: a regularization of %g: give more than 0", options->regularization);
     if (!(options->alpha >= 0 && options->alpha < INFINITY))
         return cllm__fail(err, CLLM_ERR_USAGE, "als: an alpha of %g: give 0 or more", options->alpha);
+    return CLLM_OK;
+}
+
+/* Exactly one of `scorer` and `fold_in` is made. */
+static cllm_status create(cllm__baseline *scorer, cllm__fold_in *fold_in, const cllm__interactions *train,
+                          const cllm__als_options *options, cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+    CLLM_TRY(check_options(options, err));
     fitting t = {.f = options->factors, .regularization = options->regularization, .alpha = options->alpha};
     int threads = cllm__blas_begin();
     cllm_status status = fit(&t, train, options, pool, host, err);
     cllm__blas_end(threads);
-    if (status == CLLM_OK) status = finish(out, &t, pool, err);
+    if (status == CLLM_OK) status = scorer != NULL ? finish(scorer, &t, pool, err) : finish_fold_in(fold_in, &t, err);
     cllm__columns_free(&t.columns);
     cllm__free(t.users.factors);
     cllm__free(t.items.factors);
@@ -207,8 +226,18 @@ cllm_status cllm__als_create(cllm__baseline *out, const cllm__interactions *trai
     cllm__free(t.cholesky);
     cllm__free(t.whitened);
     cllm__free(t.scratch);
-    if (status != CLLM_OK) return status;
+    return status;
+}
+
+cllm_status cllm__als_create(cllm__baseline *out, const cllm__interactions *train, const cllm__als_options *options,
+                             cllm__pool *pool, const cllm_host *host, cllm_error *err) {
+    CLLM_TRY(create(out, NULL, train, options, pool, host, err));
     snprintf(out->parameters, sizeof out->parameters, "factors=%zu,regularization=%g,alpha=%g,iterations=%zu",
              options->factors, options->regularization, options->alpha, options->iterations);
     return CLLM_OK;
+}
+
+cllm_status cllm__als_fold_in(cllm__fold_in *out, const cllm__interactions *train, const cllm__als_options *options, cllm__pool *pool,
+                              const cllm_host *host, cllm_error *err) {
+    return create(NULL, out, train, options, pool, host, err);
 }

@@ -104,6 +104,14 @@ static cllm_status read_texts(cllm__tfidf *features, wishes *w, size_t n_items, 
     return CLLM_OK;
 }
 
+static cllm__als_options als_options(const double *v, uint64_t seed) {
+    return (cllm__als_options){.factors = (size_t)v[CLLM__ALS_FACTORS],
+                               .regularization = v[CLLM__ALS_REGULARIZATION],
+                               .alpha = v[CLLM__ALS_ALPHA],
+                               .iterations = (size_t)v[CLLM__ALS_ITERATIONS],
+                               .seed = seed};
+}
+
 cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind, const cllm__baseline_values *values,
                                   const cllm__interactions *train, const cllm__tfidf *features, uint64_t seed,
                                   const cllm__baselines_options *options, const cllm_host *host, cllm_error *err) {
@@ -124,11 +132,7 @@ cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind,
                                       options->memory_limit, pool, host, err);
     case CLLM__BASE_USERKNN: return cllm__userknn_create(out, train, (size_t)v[CLLM__USERKNN_NEIGHBOURS], pool, err);
     case CLLM__BASE_ALS: {
-        cllm__als_options o = {.factors = (size_t)v[CLLM__ALS_FACTORS],
-                               .regularization = v[CLLM__ALS_REGULARIZATION],
-                               .alpha = v[CLLM__ALS_ALPHA],
-                               .iterations = (size_t)v[CLLM__ALS_ITERATIONS],
-                               .seed = seed};
+        cllm__als_options o = als_options(v, seed);
         return cllm__als_create(out, train, &o, pool, host, err);
     }
     case CLLM__BASE_BPR:
@@ -195,6 +199,18 @@ cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interaction
     }
     *out = made;
     return CLLM_OK;
+}
+
+cllm_status cllm__baselines_fold_in(cllm__fold_in *out, const cllm__interactions *train,
+                                    const cllm__baselines_options *options, cllm_error *err) {
+    const wishes w = {.kinds = {CLLM__BASE_ALS}, .count = 1};
+    cllm__baseline_values values, settings;
+    cllm__baseline_defaults(&values);
+    cllm__baseline_defaults(&settings);
+    CLLM_TRY(cllm__baseline_settings(&settings, options->settings, options->n_settings, err));
+    CLLM_TRY(find_values(&values, &w, &settings, train, NULL, options, err));
+    cllm__als_options o = als_options(values.value, options->seed);
+    return cllm__als_fold_in(out, train, &o, options->pool, options->host, err);
 }
 
 void cllm__baselines_free(cllm__baselines *baselines) {

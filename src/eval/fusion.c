@@ -9,6 +9,7 @@ typedef struct desk {
     int32_t *history;
     float *part; /* [n_items]: one model's scores */
     cllm__neighbour_search search;
+    double *folding;
 } desk;
 
 typedef struct adding {
@@ -71,6 +72,11 @@ static void add_row(void *context, size_t row, int worker) {
         cllm__user_neighbours_score(f->neighbours, &d->search, d->history, count, user, d->part);
         add_part(scores, d->part, a->n_items, f->neighbours_weight, spread);
     }
+    if (f->factors != NULL) {
+        cllm__fold_in_score(f->factors, d->history, count, d->folding, d->part);
+        add_part(scores, d->part, a->n_items, f->factors_weight, spread);
+    }
+    if (f->recency != NULL) add_part(scores, f->recency, a->n_items, f->recency_weight, spread);
     normalise(scores, a->n_items);
 }
 
@@ -85,6 +91,7 @@ static cllm_status set_up(adding *a, int threads, cllm_error *err) {
         CLLM_TRY(CLLM_NEW(a->desks[w].history, longest + 1, err));
         CLLM_TRY(CLLM_NEW(a->desks[w].part, a->n_items + 1, err));
         if (a->fusion->neighbours != NULL) CLLM_TRY(cllm__neighbour_search_create(&a->desks[w].search, a->fusion->neighbours, err));
+        if (a->fusion->factors != NULL) CLLM_TRY(CLLM_NEW(a->desks[w].folding, cllm__fold_in_scratch(a->fusion->factors, longest), err));
     }
     return CLLM_OK;
 }
@@ -93,12 +100,13 @@ cllm_status cllm__fusion_add(const cllm__fusion *fusion, const cllm__batch *batc
                              cllm__pool *pool, cllm_error *err) {
     adding a = {.fusion = fusion, .batch = batch, .space = space, .n_items = (size_t)space->n_items, .scores = scores};
     int threads = cllm__pool_threads(pool);
-    if (fusion->linear == NULL && fusion->neighbours == NULL) return CLLM_OK;
+    if (fusion->linear == NULL && fusion->neighbours == NULL && fusion->factors == NULL && fusion->recency == NULL) return CLLM_OK;
     cllm_status status = set_up(&a, threads, err);
     if (status == CLLM_OK) cllm__pool_run(pool, batch->sequences, add_row, &a);
     for (int w = 0; a.desks != NULL && w < threads; w++) {
         cllm__free(a.desks[w].history);
         cllm__free(a.desks[w].part);
+        cllm__free(a.desks[w].folding);
         cllm__neighbour_search_free(&a.desks[w].search);
     }
     cllm__free(a.desks);

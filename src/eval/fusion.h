@@ -1,11 +1,13 @@
 /*
  * The scores of simple models added to those of a trained one. They see different things: EASE what stands together in baskets,
- * neighbours what single users share, the tokens what the words say.
+ * neighbours what single users share, factors what many baskets have in common, recency what is asked for now, the tokens what the words
+ * say.
  */
 #ifndef CLLM_EVAL_FUSION_H
 #define CLLM_EVAL_FUSION_H
 
 #include "data/batch.h"
+#include "eval/fold_in.h"
 #include "eval/item_weights.h"
 #include "eval/user_neighbours.h"
 
@@ -14,13 +16,17 @@ typedef struct cllm__fusion {
     double linear_weight;
     const cllm__user_neighbours *neighbours; /* NULL: none */
     double neighbours_weight;
+    const cllm__fold_in *factors; /* NULL: none */
+    double factors_weight;
+    const float *recency; /* [n_items] (recency.h); NULL: none */
+    double recency_weight;
 } cllm__fusion;
 
 /* `scores` [sequences × n_items] are logarithms of probabilities, and so is the result,
  *
  *     log softmax(s + σ_s·Σ_k w_k·l_k/σ_k),
  *
- * l_k what model k makes of the items of the sequence's prompt, σ the deviations over the items. Where a model says the same of all
+ * l_k what model k makes of the items of the sequence's prompt (recency: the same of any), σ the deviations over the items. Where a model says the same of all
  * items it adds nothing. A row depends on its own prompt alone. `space`: what the ids among the batch's tokens mean. */
 CLLM_CHECK cllm_status cllm__fusion_add(const cllm__fusion *fusion, const cllm__batch *batch, const cllm__id_space *space, float *scores,
                                         cllm__pool *pool, cllm_error *err);

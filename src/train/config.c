@@ -14,7 +14,7 @@
 /* What goes beyond the paper is off, or as the paper has it. */
 #define OWN_DEFAULTS \
     .item_tokens = CLLM__ITEM_TOKENS_ID, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
-    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, .neighbours_weight = 0, .neighbours = 300, .validate_every = 1, \
+    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, .neighbours_weight = 0, .neighbours = 300, .factors_weight = 0, .recency = CLLM__RECENCY_OFF, .recency_weight = 0.5, .recency_days = 60, .validate_every = 1, \
     METHOD
 
 static const cllm__train_config PRESETS[] = {
@@ -40,7 +40,8 @@ static const cllm__train_config PRESETS[] = {
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .bag_sharpness = 0.5, .bag_biases = true, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
-        .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, .validate_every = 4, METHOD,
+        .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, .factors_weight = 0.1,
+        .recency = CLLM__RECENCY_BY_TIME, .recency_weight = 0.5, .recency_days = 60, .validate_every = 4, METHOD,
     },
 };
 
@@ -129,6 +130,10 @@ static const setting SETTINGS[] = {
     {"linear", CHOICES, AT(linear), 0, 0, {"none", "ease", "ease-text"}},
     {"linear-weight", NUMBER, AT(linear_weight), 0, 1000, {0}},
     {"neighbours-weight", NUMBER, AT(neighbours_weight), 0, 1000, {0}},
+    {"factors-weight", NUMBER, AT(factors_weight), 0, 1000, {0}},
+    {"recency", CHOICES, AT(recency), 0, 0, {"off", "by-time", "on"}},
+    {"recency-weight", NUMBER, AT(recency_weight), 0, 1000, {0}},
+    {"recency-days", NUMBER, AT(recency_days), 1e-3, 1e6, {0}},
     {"validate-every", INT, AT(validate_every), 1, 1e6, {0}},
     {"neighbours", INT, AT(neighbours), 1, 1e6, {0}},
     {"user-token", CHOICES, AT(user_token), 0, 0, {"on", "off", "shuffled"}},

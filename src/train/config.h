@@ -22,6 +22,9 @@ typedef enum cllm__main_text { CLLM__MAIN_ITEMS, CLLM__MAIN_JOINT, CLLM__MAIN_JO
 /* A linear model whose scores are added to the trained one's. */
 typedef enum cllm__linear_kind { CLLM__LINEAR_NONE, CLLM__LINEAR_EASE, CLLM__LINEAR_EASE_TEXT } cllm__linear_kind;
 
+/* Where what is asked for of late counts: nowhere, where the test rows are later than all others (a split by time), everywhere. */
+typedef enum cllm__recency_use { CLLM__RECENCY_OFF, CLLM__RECENCY_BY_TIME, CLLM__RECENCY_ON } cllm__recency_use;
+
 typedef struct cllm__train_config {
     const char *preset; /* cllm__train_preset_name(): a string constant */
     uint64_t seed;
@@ -63,6 +66,10 @@ typedef struct cllm__train_config {
     double linear_weight; /* of its scores, once both are of unit deviation over the items */
     double neighbours_weight; /* the same of user-kNN's (eval/user_neighbours.h); 0: without it */
     int neighbours;       /* users that it asks */
+    double factors_weight; /* the same of ALS's, for the history at hand (eval/fold_in.h); 0: without it */
+    int recency;           /* cllm__recency_use */
+    double recency_weight; /* the same of what is asked for of late (eval/recency.h) */
+    double recency_days;   /* its half-life */
     int user_token;       /* cllm__user_token */
     int hard_words;       /* cllm__hard_words (text/prompt.h) of the templates collab and rec */
     int main_text;        /* cllm__main_text */

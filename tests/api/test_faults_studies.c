@@ -6,10 +6,10 @@ static void remove_new(void) {
     cllm__remove_tree(in("new"));
 }
 
-/* ---- train with composed tokens: linear.safetensors and words.safetensors beside the tables ---- */
+/* ---- train with composed tokens: the parts and words.safetensors beside the tables ---- */
 
 static const char *const COMPOSED[] = {"epochs=0/0/2", "width=8", "batch=4", "checkpoint-seconds=86400"};
-static const char *const FILES[] = {"model.safetensors", "linear.safetensors", "words.safetensors"};
+static const char *const FILES[] = {"model.safetensors", "linear.safetensors", "factors.safetensors", "words.safetensors"};
 
 static cllm_status train_composed(const char *output, bool again, cllm_error *err) {
     cllm_train_options options = train_options(in(output), in("backbone"));
@@ -26,7 +26,7 @@ static cllm_status call_composed(cllm_error *err) {
     return train_composed("new", false, err);
 }
 
-/* Whatever was stopped goes on to the same three files. */
+/* Whatever was stopped goes on to the same files. */
 static void goes_on(void) {
     if (!is_there("new")) return;
     OK(train_composed("new", true, ERR));

@@ -78,7 +78,7 @@ run train data -o accurate --preset accurate --epochs 0/0/3 --width 24 -q
 [ -e accurate/linear.safetensors ] || die "preset accurate left no linear part"
 equal "validations, below the heading" "$(cut -d, -f15 accurate/metrics.csv | grep -c .)" 2 # of three epochs the last one alone
 run train data -o single --preset accurate --epochs 0/0/3 --width 24 -q --threads 1
-for file in model linear; do cmp -s accurate/$file.safetensors single/$file.safetensors || die "$file.safetensors depends on the threads"; done
+for file in model linear factors; do cmp -s accurate/$file.safetensors single/$file.safetensors || die "$file.safetensors depends on the threads"; done
 run eval accurate --split valid --baselines none --json
 fused=$(get models/cllm4rec/ndcg@100)
 run recommend accurate --history i01,i02 -k 3
@@ -88,12 +88,17 @@ cmp -s stdout fused.tsv || die "a recommendation depends on the threads"
 mv accurate/linear.safetensors away
 run recommend accurate --history i01,i02 -k 3
 cmp -s stdout fused.tsv && die "the linear part changed nothing"
-head -c 200 away >accurate/linear.safetensors
-fails 3 "linear.safetensors" recommend accurate --history i01 -k 3
-mv away accurate/linear.safetensors
+for file in linear factors; do
+  [ "$file" = linear ] || mv accurate/$file.safetensors away
+  head -c 200 away >accurate/$file.safetensors
+  fails 3 "$file.safetensors" recommend accurate --history i01 -k 3
+  mv away accurate/$file.safetensors
+done
 run train --resume -o accurate --final -q
-[ -e accurate/fit-linear.safetensors ] || die "--final lost the measured linear part"
-cmp -s accurate/linear.safetensors accurate/fit-linear.safetensors && die "--final did not fit the linear part anew"
+for file in linear factors; do
+  [ -e accurate/fit-$file.safetensors ] || die "--final lost the measured $file"
+  cmp -s accurate/$file.safetensors accurate/fit-$file.safetensors && die "--final did not fit the $file anew"
+done
 run eval accurate --split valid --baselines none --json
 equal "the measured model after --final" "$(get models/cllm4rec/ndcg@100)" "$fused"
 run similar accurate --item i01 -k 2

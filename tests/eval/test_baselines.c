@@ -1,4 +1,6 @@
 /* Each baseline against its formula, computed densely and slowly. */
+#include <unistd.h>
+
 #include "eval_fixture.h"
 
 #include "base/alloc.h"
@@ -252,6 +254,31 @@ static void als_step(double *out, const double *y, const double *x, size_t n, si
     }
 }
 
+/* The history of a known user, folded in, scores as in the model, also after the file has been written and read. */
+static void check_folding(const cllm__interactions *train, const cllm__als_options *o, const float *scores) {
+    cllm_error err;
+    cllm__fold_in made = {0}, read = {0};
+    double scratch[4096];
+    float folded[ITEMS];
+    check_ok(cllm__als_fold_in(&made, train, o, NULL, NULL, &err), &err);
+    check_ok(cllm__fold_in_save(&made, "fold_in.safetensors", &err), &err);
+    check_ok(cllm__fold_in_load(&read, "fold_in.safetensors", &err), &err);
+    for (size_t u = 0; u < USERS; u++) {
+        size_t count = cllm__row_count(train, u);
+        assert_true(cllm__fold_in_scratch(&read, count) <= CLLM_LEN(scratch));
+        cllm__fold_in_score(&read, cllm__row(train, u), count, scratch, folded);
+        for (size_t i = 0; i < ITEMS; i++) check_near((double)folded[i], (double)scores[u * ITEMS + i], 2e-6);
+    }
+    made.columns[1] = NAN;
+    check_ok(cllm__fold_in_save(&made, "fold_in.safetensors", &err), &err);
+    cllm__fold_in_free(&read);
+    assert_int_equal(cllm__fold_in_load(&read, "fold_in.safetensors", &err), CLLM_ERR_DATA);
+    check_message(&err, "fold_in.safetensors' is damaged");
+    assert_int_equal(unlink("fold_in.safetensors"), 0);
+    cllm__fold_in_free(&read);
+    cllm__fold_in_free(&made);
+}
+
 /* 3 factors: nearly all rows are longer; 12: many are shorter. */
 static void test_als(void **state) {
     (void)state;
@@ -289,6 +316,7 @@ static void test_als(void **state) {
         }
         assert_true(largest > 0.001);
         if (n == 1) assert_string_equal(b.parameters, "factors=12,regularization=0.5,alpha=40,iterations=2");
+        check_folding(&f.split[0], &o, scores);
         free(scores);
         cllm__baseline_free(&b);
     }

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "eval/fusion.h"
+#include "eval/recency.h"
 
 enum { USERS = 9, ITEMS = 7, WORDS = 10, WIDTH = 5, SEQUENCES = 4 };
 
@@ -66,7 +67,12 @@ static void fill_weights(cllm__item_weights *linear) {
     *linear = (cllm__item_weights){ITEMS, start, items, values};
 }
 
-static void check(double linear_weight, double neighbours_weight, size_t neighbours) {
+enum { FACTORS = 2 };
+static float columns[FACTORS * ITEMS] = {0.1f, -0.2f, 0.3f, 0, 0.5f, -0.1f, 0.2f, 0.7f, 0.1f, -0.4f, 0.2f, 0, 0.3f, -0.6f};
+static const float recency[ITEMS] = {0, 1.5f, 0.2f, 0, 2, 0.7f, 0.1f};
+
+/* Weights of zero: such a part is not there. */
+static void check(double linear_weight, double neighbours_weight, size_t neighbours, double factors_weight, double recency_weight) {
     cllm_error err;
     cllm__interactions train = make_rows(USERS, ITEMS, WIDTH, rows);
     double x[USERS][ITEMS];
@@ -83,27 +89,42 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
         check_ok(cllm__batch_add_readout(&batch, &rules, prompts[s], 4, NULL, 0, &err), &err);
         for (int i = 0; i < ITEMS; i++) scores[s * ITEMS + i] = (float)(-2 + 0.3 * i * (s + 1) - 0.1 * i * i);
     }
+    bool alone = linear_weight + neighbours_weight + factors_weight + recency_weight == 0;
     float before[SEQUENCES * ITEMS];
     memcpy(before, scores, sizeof scores);
-    const cllm__fusion fusion = {linear_weight != 0 ? &linear : NULL, linear_weight, neighbours_weight != 0 ? &index : NULL, neighbours_weight};
+    const cllm__fold_in factors = {ITEMS, FACTORS, 3, columns};
+    const cllm__fusion fusion = {
+        .linear = linear_weight != 0 ? &linear : NULL, .linear_weight = linear_weight,
+        .neighbours = neighbours_weight != 0 ? &index : NULL, .neighbours_weight = neighbours_weight,
+        .factors = factors_weight != 0 ? &factors : NULL, .factors_weight = factors_weight,
+        .recency = recency_weight != 0 ? recency : NULL, .recency_weight = recency_weight,
+    };
     check_ok(cllm__fusion_add(&fusion, &batch, &rules.space, scores, NULL, &err), &err);
     for (int s = 0; s < SEQUENCES; s++) {
-        double own[ITEMS], parts[2][ITEMS] = {{0}}, expected[ITEMS], total = 0;
+        double own[ITEMS], parts[4][ITEMS] = {{0}}, expected[ITEMS], total = 0;
         for (int i = 0; i < ITEMS; i++) own[i] = (double)before[s * ITEMS + i];
         for (int k = 0; k < 2; k++)
             for (uint64_t e = 0; histories[s][k] >= 0 && e < linear.start[histories[s][k] + 1]; e++)
                 if (e >= linear.start[histories[s][k]]) parts[0][linear.items[e]] += (double)linear.values[e];
         by_neighbours(x, histories[s], users[s], neighbours, parts[1]);
-        const double weights[2] = {linear_weight, neighbours_weight};
+        float folded[ITEMS];
+        double scratch[64];
+        int count = histories[s][0] < 0 ? 0 : histories[s][1] < 0 ? 1 : 2;
+        cllm__fold_in_score(&factors, histories[s], (size_t)count, scratch, folded); /* its formula: test_baselines.c */
+        for (int i = 0; i < ITEMS; i++) {
+            parts[2][i] = (double)folded[i];
+            parts[3][i] = (double)recency[i];
+        }
+        const double weights[4] = {linear_weight, neighbours_weight, factors_weight, recency_weight};
         for (int i = 0; i < ITEMS; i++) expected[i] = own[i];
-        for (int part = 0; part < 2; part++) {
+        for (int part = 0; part < 4; part++) {
             double spread = deviation(parts[part]);
             for (int i = 0; i < ITEMS && spread > 1e-12; i++) expected[i] += weights[part] * deviation(own) / spread * parts[part][i];
         }
         for (int i = 0; i < ITEMS; i++) total += exp(expected[i]);
-        for (int i = 0; i < ITEMS && linear_weight + neighbours_weight > 0; i++) check_near((double)scores[s * ITEMS + i], expected[i] - log(total), 1e-5);
+        for (int i = 0; i < ITEMS && !alone; i++) check_near((double)scores[s * ITEMS + i], expected[i] - log(total), 1e-5);
     }
-    if (linear_weight + neighbours_weight == 0) assert_memory_equal(scores, before, sizeof scores);
+    if (alone) assert_memory_equal(scores, before, sizeof scores);
     cllm__batch_free(&batch);
     cllm__user_neighbours_free(&index);
     free_rows(&train);
@@ -111,11 +132,32 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
 
 static void test_formula(void **state) {
     (void)state;
-    check(0, 0, 3);
-    check(0.4, 0, 3);
-    check(0, 0.7, 3);
-    check(0, 0.7, 1);
-    check(0.4, 0.7, USERS + 5);
+    check(0, 0, 3, 0, 0);
+    check(0.4, 0, 3, 0, 0);
+    check(0, 0.7, 3, 0, 0);
+    check(0, 0.7, 1, 0, 0);
+    check(0, 0, 1, 0.3, 0);
+    check(0, 0, 1, 0, 0.6);
+    check(0.4, 0.7, USERS + 5, 0.3, 0.6);
+}
+
+/* Half a row for each half-life that it is older than the latest; a row without a time is as old as the oldest. */
+static void test_recency(void **state) {
+    (void)state;
+    enum { DAY = 86400 };
+    const uint64_t start[] = {0, 3, 5, 6};
+    const int32_t items[] = {0, 1, 2, 1, 2, 0};
+    const int64_t times[] = {1000 * DAY, 1010 * DAY, 1020 * DAY, 990 * DAY, 1020 * DAY, INT64_MIN}, none[6] = {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
+    cllm__interactions train = {.n_users = 3, .n_items = 4, .count = 6, .start = start, .items = items, .times = times};
+    float of_late[4];
+    cllm__recency(of_late, &train, 10);
+    const double weights[] = {0.25 + 0.125, 0.5 + 0.125, 2, 0}, rows_each[] = {2, 2, 2, 0};
+    for (int i = 0; i < 4; i++) check_near((double)of_late[i], log1p(weights[i]), 1e-6);
+    for (int timed = 0; timed < 2; timed++) {
+        train.times = timed ? none : NULL;
+        cllm__recency(of_late, &train, 10);
+        for (int i = 0; i < 4; i++) check_near((double)of_late[i], log1p(rows_each[i]), 1e-6);
+    }
 }
 
 /* Memory that runs out is said, and nothing leaks. */
@@ -140,6 +182,6 @@ static void test_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_recency), cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

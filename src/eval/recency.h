@@ -1,0 +1,20 @@
+/*
+ * What is asked for of late: the logarithm of an item's training rows, each counted the less the older it is,
+ *
+ *     r_i = ln(1 + Σ_rows of i 2^(−(T − t)/half_life)),
+ *
+ * T the time of the latest row. A row without a time counts as the oldest.
+ */
+#ifndef CLLM_EVAL_RECENCY_H
+#define CLLM_EVAL_RECENCY_H
+
+#include "data/dataset.h"
+
+/* recency [n_items]; all rows count 1 where none has a time. `half_life` > 0 is in days. */
+void cllm__recency(float *recency, const cllm__interactions *train, double half_life);
+
+/* Whether `before` ends where `after` begins, so that what is asked for of late is what a model of `before` may go by: both have rows, all
+ * with times, and none of `after` is older than one of `before`. */
+bool cllm__recency_applies(const cllm__interactions *before, const cllm__interactions *after);
+
+#endif
