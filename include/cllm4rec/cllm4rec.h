@@ -405,12 +405,13 @@ CLLM_API CLLM_CHECK cllm_status cllm_backbone_generate(const cllm_generate_optio
 
 typedef struct cllm_score_options {
     const char *backbone, *file, *dtype; /* `file`: a text a line; plain, .gz, .zst, .xz; "-" is standard input */
-    size_t max_lines;                    /* 0: all */
+    size_t max_lines;                    /* of the file, blank ones too; 0: all */
     int threads;
     cllm_host host;
 } cllm_score_options;
 /* How likely the model finds the lines: each on its own, nothing put before it, at most 512 tokens, scored from its second token
- * on; lines of fewer are left out. {"lines", "tokens" (scored), "nll" (nats a token), "perplexity"}: caller frees. */
+ * on; lines of fewer are skipped. {"lines" (read), "skipped" (of these), "tokens" (scored), "nll" (nats a token), "perplexity"}:
+ * caller frees. */
 CLLM_API CLLM_CHECK cllm_status cllm_backbone_score(const cllm_score_options *options, char **json, cllm_error *err);
 
 /* Zero is the default of each. */

@@ -163,7 +163,7 @@ typedef struct scoring {
     size_t start[PACKED_TOKENS + 1], sequences, out[PACKED_TOKENS + LINE_TOKENS], n_out;
     cllm__real *x, *h;
     double nll[PACKED_TOKENS + LINE_TOKENS], sum;
-    uint64_t lines, tokens;
+    uint64_t lines, skipped, tokens;
 } scoring;
 
 static void scoring_free(scoring *s) {
@@ -190,11 +190,13 @@ static cllm_status score_packed(scoring *s, cllm_error *err) {
     return CLLM_OK;
 }
 
-/* A line's first token is given, the others are scored; a line of fewer than two says nothing. */
+/* A line's first token is given, the others are scored; a line of fewer than two says nothing and is counted as skipped. */
 static cllm_status add_line(scoring *s, const char *text, size_t length, cllm_error *err) {
     s->line.count = 0;
     CLLM_TRY(cllm__tokenizer_encode_main(s->model.tokenizer, text, length, false, LINE_TOKENS, &s->line, err));
     size_t n = s->line.count < s->model.info->context ? s->line.count : s->model.info->context;
+    s->lines++;
+    s->skipped += n < 2;
     if (n < 2) return CLLM_OK;
     size_t first = s->start[s->sequences];
     for (size_t t = 0; t < n; t++) {
@@ -204,7 +206,6 @@ static cllm_status add_line(scoring *s, const char *text, size_t length, cllm_er
         s->targets[s->n_out++] = s->line.ids[t];
     }
     s->start[++s->sequences] = first + n;
-    s->lines++;
     return first + n < PACKED_TOKENS ? CLLM_OK : score_packed(s, err);
 }
 
@@ -239,6 +240,7 @@ cllm_status cllm_backbone_score(const cllm_score_options *o, char **json, cllm_e
         struct json_object *object = json_object_new_object();
         double mean = s->sum / (double)s->tokens;
         json_object_object_add(object, "lines", json_object_new_int64((int64_t)s->lines));
+        json_object_object_add(object, "skipped", json_object_new_int64((int64_t)s->skipped));
         json_object_object_add(object, "tokens", json_object_new_int64((int64_t)s->tokens));
         json_object_object_add(object, "nll", json_object_new_double(mean));
         json_object_object_add(object, "perplexity", json_object_new_double(exp(mean)));

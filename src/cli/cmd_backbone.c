@@ -216,14 +216,15 @@ static int evaluate(int argc, char **argv) {
     const option_spec specs[] = {
         BACKBONE_OPTION(&options.backbone),
         {"text", 'f', OPTION_TEXT, &options.file, "FILE", "a text a line; plain, .gz, .zst or .xz; - is stdin"},
-        {"lines", 0, OPTION_COUNT, &options.max_lines, "N", "no more than the first N (all)"},
+        {"lines", 0, OPTION_COUNT, &options.max_lines, "N", "no more than the file's first N, blank ones too (all)"},
         {"backbone-dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16|q8_0", "of the frozen matrices (f32)"},
         {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
         COMMON_OPTIONS,
     };
     const usage use = {
         .synopsis = "backbone eval FILE|DIR --text FILE [options]",
-        .about = "How likely the language model finds texts: each line on its own, its first 512 tokens, scored from the second on.",
+        .about = "How likely the language model finds texts: each line on its own, its first 512 tokens, scored from the second on.\n"
+                 "Blank lines and lines of one token are counted as lines and as skipped.",
         .examples = "  cllm4rec backbone eval smollm2.gguf --text reviews.txt.xz --lines 200 --json\n",
         .min_arguments = 0,
         .max_arguments = 1,

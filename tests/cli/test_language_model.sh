@@ -36,7 +36,8 @@ run backbone eval -m $model -f texts -t 1 --json
 cmp -s stdout scores || die "eval: llama.cpp's names mean something else"
 lines=$(get lines) tokens=$(get tokens) nll=$(get nll)
 awk -v n="$nll" -v p="$(get perplexity)" 'BEGIN { d = log(p) - n; exit !(n > 0 && d < 1e-9 && d > -1e-9) }' || die "the perplexity is not exp(nll)"
-equal "lines of two tokens" "$lines" 2
+equal "lines of the file" "$lines" 4
+equal "a blank line and one of one token" "$(get skipped)" 2
 # Line by line it is the same.
 total=0 count=0
 for line in 'the lamp by the window' 'the garden is good, the river too'; do
@@ -49,6 +50,12 @@ equal tokens "$count" "$tokens"
 awk -v a="$total" -v b="$nll" -v k="$tokens" 'BEGIN { d = a / k - b; exit !(d < 1e-6 && d > -1e-6) }' || die "lines together and alone differ"
 run backbone eval $model --text texts --lines 1 --json
 equal "the first line" "$(get lines)" 1
+equal "none skipped" "$(get skipped)" 0
+tokens=$(get tokens)
+run backbone eval $model --text texts --lines 3 --json
+equal "the first three lines" "$(get lines)" 3
+equal "of which two are skipped" "$(get skipped)" 2
+equal "tokens of the first line" "$(get tokens)" "$tokens"
 
 fails 2 "give --prompt" backbone generate $model
 fails 2 "see cllm4rec backbone generate --help" backbone generate $model --no-such
