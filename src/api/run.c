@@ -121,6 +121,7 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
                                        (cllm__backbone_options){.dtype = run->backbone_dtype, .words = cllm__tokenizer_size(run->tokenizer),
                                                                  .training = options->training, .headless = options->headless,
+                                                                 .bare = options->headless && !cllm__train_config_reads(&run->config),
                                                                  .layers = (size_t)run->config.backbone_layers,
                                                                  .pool = options->pool}, err));
     CLLM_TRY_CLEAN(check_hash(part, cllm__backbone_info_of(run->backbone)->hash, "backbone", path, err));
@@ -132,9 +133,13 @@ cleanup:
 
 void cllm__log_backbone(const cllm_host *host, const cllm__run *run) {
     const cllm__backbone_info *info = cllm__backbone_info_of(run->backbone);
-    cllm__log(host, CLLM_LOG_INFO, "backbone: %s, %zu layers x %zu, frozen matrices in %s: %.1f MB in memory, %.1f MB in files", info->family,
-              info->layers, info->width, cllm__dtype_name(run->backbone_dtype), 1e-6 * (double)info->resident_bytes,
-              1e-6 * (double)info->file_bytes);
+    bool reads = cllm__train_config_reads(&run->config);
+    cllm__log(host, CLLM_LOG_INFO, "backbone: %s, %zu layers x %zu, %s%s: %.1f MB in memory, %.1f MB in files", info->family, info->layers,
+              info->width, reads ? "frozen matrices in " : "whose words alone are used", reads ? cllm__dtype_name(run->backbone_dtype) : "",
+              1e-6 * (double)info->resident_bytes, 1e-6 * (double)info->file_bytes);
+    if (info->window > 0)
+        cllm__log(host, CLLM_LOG_INFO, "the backbone's layers see a sliding window: sequences are cut at its %zu tokens, up to which it changes nothing",
+                  info->window);
 }
 
 cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_options *options, cllm_error *err) {

@@ -80,9 +80,11 @@ cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__ba
         .vocabulary = a->vocabulary,
         .words = options.words > 0 && options.words < a->vocabulary ? options.words : a->vocabulary,
         .context = a->context,
+        .window = a->window,
         .dtype = options.dtype,
         .file_bytes = backbone->checkpoint.file_bytes,
     };
+    backbone->bare = options.bare || options.look;
     CLLM_TRY_CLEAN(CLLM_NEW(backbone->layers, a->layers, err));
     CLLM_TRY_CLEAN(load_all(backbone, family, options, err));
     CLLM_TRY_CLEAN(hash_of(backbone, &backbone->info.hash, err));
@@ -114,6 +116,11 @@ void cllm__backbone_close(cllm__backbone *backbone) {
     cllm__free(backbone->architecture.rotary);
     cllm__checkpoint_close(&backbone->checkpoint);
     cllm__free(backbone);
+}
+
+cllm_status cllm__backbone_can_compute(const cllm__backbone *backbone, cllm_error *err) {
+    if (!backbone->bare) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE, "the backbone was opened for its word embeddings alone, so there is nothing to compute with");
 }
 
 const cllm__backbone_info *cllm__backbone_info_of(const cllm__backbone *backbone) {

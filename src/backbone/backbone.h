@@ -20,8 +20,8 @@ typedef struct cllm__backbone_options {
     bool training;     /* also pack what the backward pass needs */
     size_t words;      /* the tokenizer's pieces, where there are more embeddings than that: the head has these only; 0: all */
     bool headless;     /* leave out the vocabulary head: recommending needs none, and it is the largest matrix */
-    bool look;         /* check everything, but hold no matrix: for the information alone, whose resident_bytes are those that there
-                        * would be; nothing can be computed */
+    bool bare;         /* for who reads word embeddings alone: everything is checked, but no matrix is held, and a pass is refused */
+    bool look;         /* the same, but resident_bytes are those that there would be: for the information alone */
     size_t layers;     /* only the first so many, with the final norm behind them; 0: all. More than there are is CLLM_ERR_USAGE */
     cllm__pool *pool;  /* for packing; may be NULL */
 } cllm__backbone_options;
@@ -33,6 +33,7 @@ typedef struct cllm__backbone_info {
     size_t vocabulary; /* rows of the word embedding: user and item ids begin here */
     size_t words;      /* columns of the vocabulary head */
     size_t context;    /* longest sequence */
+    size_t window;     /* the sliding window that makes it so: up to its length it changes nothing; 0: no window does */
     uint64_t parameters; /* a tied head counts once */
     cllm__dtype dtype;   /* as it was opened */
     uint64_t hash;       /* of the weight files' bytes and of what the configuration says: names the frozen weights */
@@ -53,7 +54,7 @@ uint64_t cllm__backbone_memory_hash(const cllm__backbone *backbone);
 
 /* The embedding of a vocabulary token, width values; 0 ≤ token < vocabulary. */
 void cllm__backbone_embed(const cllm__backbone *backbone, int32_t token, cllm__real *row);
-/* The vocabulary head for h·W: [width × words], NULL if headless; its transpose for the gradient, NULL unless training. */
+/* The vocabulary head for h·W: [width × words], NULL if headless or bare; its transpose for the gradient, NULL unless training. */
 const cllm__weight *cllm__backbone_head(const cllm__backbone *backbone);
 const cllm__weight *cllm__backbone_head_transposed(const cllm__backbone *backbone);
 

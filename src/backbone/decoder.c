@@ -47,6 +47,7 @@ cllm_status cllm__decoder_create(cllm__decoder **out, const cllm__backbone *back
     cllm__decoder *d;
     if (capacity < 1 || capacity > backbone->architecture.context)
         return cllm__fail(err, CLLM_ERR_USAGE, "a sequence of %zu tokens: the backbone takes 1 to %zu", capacity, backbone->architecture.context);
+    CLLM_TRY(cllm__backbone_can_compute(backbone, err));
     CLLM_TRY(CLLM_NEW(d, 1, err));
     d->backbone = backbone;
     d->pool = pool;

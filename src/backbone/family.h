@@ -33,6 +33,7 @@ typedef struct cllm__architecture {
     bool learned_position; /* rows of a table are added to the embeddings */
     size_t rotary_width;   /* leading values of each head that rotate with the position, even; 0: none */
     double *rotary;        /* [rotary_width / 2] angles per position; freed with cllm__free */
+    size_t window;         /* the sliding window to which `context` was cut; 0: it wasn't */
 } cllm__architecture;
 
 /* A and A + 2K: values of a row of queries, and of queries, keys and values. */
@@ -88,6 +89,7 @@ CLLM_CHECK cllm_status cllm__family_describe(cllm__config config, const cllm__fa
 
 struct cllm__backbone {
     cllm__backbone_info info;
+    bool bare; /* no matrix is held */
     cllm__architecture architecture;
     cllm__checkpoint checkpoint;
     cllm__stored words;         /* [vocabulary × width], in the mapped file */
@@ -96,6 +98,9 @@ struct cllm__backbone {
     cllm__norm final_norm;
     cllm__linear head;          /* [width × vocabulary] */
 };
+
+/* CLLM_ERR_USAGE if a bare backbone is to compute something. */
+CLLM_CHECK cllm_status cllm__backbone_can_compute(const cllm__backbone *backbone, cllm_error *err);
 
 /* ---- Loading (load.c). Names are printf formats; the loader puts its prefix before them. ---- */
 
@@ -133,7 +138,7 @@ CLLM_CHECK cllm_status cllm__load_words(cllm__loader *loader, cllm_error *err, c
 CLLM_CHECK cllm_status cllm__load_head(cllm__loader *loader, cllm_error *err, const char *name);
 /* Room for `count` values, valid until the next call. */
 CLLM_CHECK cllm_status cllm__load_scratch(cllm__loader *loader, size_t count, cllm__real **out, cllm_error *err);
-/* All values of a tensor into `out`, to be packed or copied; none where the backbone is only looked at. */
+/* All values of a tensor into `out`, to be packed or copied; none where the backbone is bare. */
 void cllm__load_read(const cllm__loader *loader, const cllm__stored *stored, cllm__real *out);
 /* Packs `values`: [in × out], or [out × in] if `transposed`. */
 CLLM_CHECK cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cllm__real *values, size_t in, size_t out,

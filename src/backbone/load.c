@@ -74,8 +74,8 @@ cllm_status cllm__load_array(cllm__loader *loader, cllm__real **out, size_t rows
 }
 
 cllm_status cllm__load_copy(cllm__loader *loader, cllm__real **out, const cllm__real *values, size_t count, cllm_error *err) {
-    if (loader->options.look) {
-        loader->backbone->info.resident_bytes += count * sizeof *values;
+    if (loader->backbone->bare) {
+        if (loader->options.look) loader->backbone->info.resident_bytes += count * sizeof *values;
         return CLLM_OK;
     }
     CLLM_TRY(new_values(loader, out, count, err));
@@ -96,15 +96,15 @@ cllm_status cllm__load_scratch(cllm__loader *loader, size_t count, cllm__real **
 }
 
 void cllm__load_read(const cllm__loader *loader, const cllm__stored *stored, cllm__real *out) {
-    if (!loader->options.look) cllm__stored_read(stored, out);
+    if (!loader->backbone->bare) cllm__stored_read(stored, out);
 }
 
-/* What packing would take. */
+/* What packing would take, if that is asked for. */
 static cllm_status count_packed(cllm__loader *loader, size_t in, size_t out) {
     const cllm__backbone_options *options = &loader->options;
     uint64_t *bytes = &loader->backbone->info.resident_bytes;
-    *bytes += cllm__weight_size(in, out, options->dtype);
-    if (options->training && options->dtype != CLLM__Q8_0) *bytes += cllm__weight_size(out, in, options->dtype);
+    if (options->look) *bytes += cllm__weight_size(in, out, options->dtype);
+    if (options->look && options->training && options->dtype != CLLM__Q8_0) *bytes += cllm__weight_size(out, in, options->dtype);
     cllm__checkpoint_rest(&loader->backbone->checkpoint);
     return CLLM_OK;
 }
@@ -112,7 +112,7 @@ static cllm_status count_packed(cllm__loader *loader, size_t in, size_t out) {
 cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cllm__real *values, size_t in, size_t out,
                             bool transposed, cllm_error *err) {
     const cllm__backbone_options *options = &loader->options;
-    if (options->look) return count_packed(loader, in, out);
+    if (loader->backbone->bare) return count_packed(loader, in, out);
     CLLM_TRY(cllm__weight_pack(&linear->weight, values, in, out, transposed, options->dtype, options->pool, err));
     loader->backbone->info.resident_bytes += cllm__weight_bytes(linear->weight);
     if (options->training) {
@@ -128,7 +128,7 @@ cllm_status cllm__load_pack(cllm__loader *loader, cllm__linear *linear, const cl
  * its numbers are ours. */
 static cllm_status pack_stored(cllm__loader *loader, cllm__linear *linear, const cllm__stored *stored, size_t in, size_t out,
                                bool transposed, cllm_error *err) {
-    if (loader->options.look) return count_packed(loader, in, out);
+    if (loader->backbone->bare) return count_packed(loader, in, out);
     const cllm__real *values = cllm__stored_direct(stored);
     if (values == NULL) {
         cllm__real *scratch = NULL;

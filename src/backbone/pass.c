@@ -370,6 +370,7 @@ static void embed(cllm__pass *pass, const cllm__real *x) {
 cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm__real *x, const size_t *out_rows, size_t n_out,
                                cllm__forward_options options, cllm__real *h, cllm_error *err) {
     const cllm__backbone *backbone = pass->backbone;
+    CLLM_TRY(cllm__backbone_can_compute(backbone, err));
     CLLM_TRY(check_batch(pass, ragged, out_rows, n_out, &options, err));
     pass->kept = false;
     pass->options = options;

@@ -59,6 +59,14 @@ const char *cllm__train_preset_name(size_t index) {
     return index < own ? PRESETS[index].preset : index < own + CLLM_LEN(VARIANTS) ? VARIANTS[index - own].name : NULL;
 }
 
+bool cllm__train_config_reads(const cllm__train_config *config) {
+    return !config->bag || config->content || config->epochs[1] > 0;
+}
+
+bool cllm__train_config_reads_words(const cllm__train_config *config) {
+    return config->content || (config->main_text != CLLM__MAIN_ITEMS && config->epochs[1] > 0);
+}
+
 cllm_status cllm__train_config_preset(cllm__train_config *config, const char *preset, cllm_error *err) {
     for (size_t i = 0; i < CLLM_LEN(PRESETS); i++) {
         if (strcmp(PRESETS[i].preset, preset) == 0) {

@@ -85,6 +85,11 @@ CLLM_CHECK cllm_status cllm__train_config_preset(cllm__train_config *config, con
 /* Applies one "name=value". CLLM_ERR_USAGE names the setting, the value and what is allowed. */
 CLLM_CHECK cllm_status cllm__train_config_set(cllm__train_config *config, const char *setting, cllm_error *err);
 
+/* Whether the backbone's layers read anything in training or afterwards, and whether its vocabulary head does: else only its word
+ * embeddings are asked for. */
+bool cllm__train_config_reads(const cllm__train_config *config);
+bool cllm__train_config_reads_words(const cllm__train_config *config);
+
 /* The index-th setting's name, NULL past the end; and a setting's value as text that _set reads back exactly. */
 const char *cllm__train_setting_name(size_t index);
 void cllm__train_config_get(const cllm__train_config *config, const char *name, char *value, size_t size);

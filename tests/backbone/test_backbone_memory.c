@@ -1,6 +1,8 @@
 /* No allocation in a step after warm-up; frozen weights stay as they are; every allocation that fails is survived. */
 #include "models.h"
 
+#include "backbone/decoder.h"
+
 static const char FOLDER[] = "scratch_memory";
 static const spec SMALL = {.layers = 2, .heads = 2, .width = 16, .inner = 40, .vocabulary = 11, .context = 20, .prefix = "", .seed = 4};
 
@@ -126,6 +128,56 @@ static void test_look(void **state) {
     for (size_t i = 0; i < 12; i++) check_look(i % 2 == 1, DTYPES[i / 4], i / 2 % 2 == 1);
 }
 
+/* For word embeddings alone: checked like any, but nothing is held that only a pass needs, and nothing computes. */
+static void check_bare(bool llama) {
+    model m;
+    spec shape = SMALL;
+    shape.kv_heads = 1;
+    shape.head_width = 8;
+    shape.type = "qwen2";
+    shape.attention_bias = shape.head = true;
+    cllm__backbone *whole, *bare;
+    if (llama) model_llama(&m, shape);
+    else model_gpt2(&m, shape);
+    model_write(&m, FOLDER);
+    cllm__backbone_options options = {.training = true};
+    MUST(cllm__backbone_open(&whole, FOLDER, options, &test_error));
+    options.bare = true;
+    MUST(cllm__backbone_open(&bare, FOLDER, options, &test_error));
+    const cllm__backbone_info *a = cllm__backbone_info_of(whole), *b = cllm__backbone_info_of(bare);
+    assert_true(a->hash == b->hash && a->parameters == b->parameters && a->layers == b->layers);
+    assert_true(b->resident_bytes < a->resident_bytes / 4);
+    assert_null(cllm__backbone_head(bare));
+    cllm__real row[2][16], x[16] = {0}, h[16];
+    cllm__backbone_embed(whole, 7, row[0]);
+    cllm__backbone_embed(bare, 7, row[1]);
+    assert_memory_equal(row[0], row[1], sizeof row[0]);
+    cllm__pass *pass;
+    cllm__decoder *decoder;
+    const size_t start[] = {0, 1};
+    MUST(cllm__pass_create(&pass, bare, NULL, &test_error));
+    assert_int_equal(cllm__pass_forward(pass, (cllm__ragged){1, start}, x, start, 1, (cllm__forward_options){0}, h, &test_error), CLLM_ERR_USAGE);
+    assert_non_null(strstr(test_error.message, "word embeddings alone"));
+    assert_int_equal(cllm__pass_backward(pass, x, h, NULL), CLLM_ERR_USAGE);
+    assert_int_equal(cllm__decoder_create(&decoder, bare, 4, NULL, NULL), CLLM_ERR_USAGE);
+    cllm__pass_free(pass);
+    cllm__backbone_close(whole);
+    cllm__backbone_close(bare);
+    /* What is wrong is found all the same. */
+    const char *damaged = llama ? "layers.1.mlp.down_proj.weight" : "h.1.mlp.c_proj.weight";
+    ((cllm__real *)(uintptr_t)model_find(&m, damaged)->data)[3] = NAN;
+    model_write(&m, FOLDER);
+    model_free(&m);
+    assert_int_equal(cllm__backbone_open(&bare, FOLDER, options, &test_error), CLLM_ERR_DATA);
+    assert_non_null(strstr(test_error.message, damaged));
+}
+
+static void test_bare(void **state) {
+    (void)state;
+    check_bare(false);
+    check_bare(true);
+}
+
 /* Opening, packing, a pass and a step with the n-th allocation failing, for every n, once and for good. */
 static cllm_status everything(batch *b, bool *changed) {
     cllm__backbone *backbone = NULL;
@@ -207,6 +259,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_allocation_in_a_step),
         cmocka_unit_test(test_memory_hash),
+        cmocka_unit_test(test_bare),
         cmocka_unit_test(test_look),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_pass_survives),

@@ -75,6 +75,10 @@ nothing_left
 
 # The preset beyond the paper: composed tokens, the bag readout, a linear part; threads, resume and --final as ever.
 run train data -o accurate --preset accurate --epochs 0/0/3 --width 24 -q
+run train data -o unread --preset accurate --epochs 0/0/3 --width 24
+grep -q "whose words alone are used" stderr || die "a backbone that nothing reads is held"
+run eval unread --baselines none
+grep -q "whose words alone are used" stderr || die "eval holds a backbone that nothing reads"
 [ -e accurate/linear.safetensors ] || die "preset accurate left no linear part"
 equal "validations, below the heading" "$(cut -d, -f15 accurate/metrics.csv | grep -c .)" 2 # of three epochs the last one alone
 run train data -o single --preset accurate --epochs 0/0/3 --width 24 -q --threads 1

@@ -551,8 +551,37 @@ static void no_finetuning_ends_after_pretraining(void **state) {
     close_world(&w);
 }
 
+/* A backbone that holds no more than what the settings have read gives the same bits. */
+static void what_nothing_reads_is_not_needed(void **state) {
+    (void)state;
+    static const struct {
+        const char *preset, *settings[8];
+        bool layers, head;
+    } CASES[] = {
+        {"accurate", {"epochs=0/0/3", "batch=5", "width=24"}, false, false},
+        {"paper", {"epochs=0/0/3", "batch=5", "readout=bag", "content=0", "init=text-mean", "main-text=joint"}, false, false},
+        {"paper", {"epochs=0/1/2", "batch=5", "readout=bag", "content=0"}, true, false},
+        {"paper", {"epochs=0/1/2", "batch=5", "readout=bag", "content=0", "main-text=joint"}, true, true},
+        {"paper", {"epochs=0/0/2", "batch=5", "content=0"}, true, false},
+        {"paper", {"epochs=1/0/2", "batch=5", "readout=bag"}, true, true},
+    };
+    for (size_t i = 0; i < CLLM_LEN(CASES); i++) {
+        world w;
+        open_world(&w, 1);
+        cllm__train_config config = config_of(CASES[i].preset, CASES[i].settings);
+        assert_int_equal(cllm__train_config_reads(&config), CASES[i].layers);
+        assert_int_equal(cllm__train_config_reads_words(&config), CASES[i].head);
+        uint64_t whole = whole_run(&w, &config);
+        cllm__backbone_close(w.backbone);
+        OK(cllm__backbone_open(&w.backbone, w.folder, (cllm__backbone_options){.dtype = CLLM__F32, .training = true, .pool = w.pool, .headless = !CASES[i].head, .bare = !CASES[i].layers}, ERR));
+        assert_true(whole_run(&w, &config) == whole);
+        close_world(&w);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_nothing_reads_is_not_needed),
         cmocka_unit_test(coupling_goes_from_none_to_one_table),
         cmocka_unit_test(no_finetuning_ends_after_pretraining),
         cmocka_unit_test(threads_do_not_change_the_bits),
