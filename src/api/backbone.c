@@ -92,6 +92,7 @@ cllm_status cllm_backbone_inspect(const char *path, char **json, cllm_error *err
     add_size(object, "inner", info.inner);
     add_size(object, "vocabulary", info.vocabulary);
     add_size(object, "context", info.context);
+    json_object_object_add(object, "sliding_window", info.window > 0 ? json_object_new_int64((int64_t)info.window) : NULL);
     add_size(object, "parameters", info.parameters);
     add_size(object, "file_bytes", info.file_bytes);
     add_size(object, "resident_bytes", info.resident_bytes);

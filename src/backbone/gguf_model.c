@@ -20,34 +20,35 @@ typedef struct part {
     const char *theirs, *ours; /* without ".weight" or ".bias": transformers' name, and GGUF's */
     bool layered;              /* after "layers.N." and "blk.N." */
     order order;               /* of matrices, and for QUERY and KEY of biases too */
+    bool bias;                 /* it may have one */
 } part;
 
 static const part LLAMA_PARTS[] = {
-    {"embed_tokens", "token_embd", false, IN_ORDER},
-    {"norm", "output_norm", false, IN_ORDER},
-    {"lm_head", "output", false, IN_ORDER},
-    {"input_layernorm", "attn_norm", true, IN_ORDER},
-    {"self_attn.q_proj", "attn_q", true, QUERY},
-    {"self_attn.k_proj", "attn_k", true, KEY},
-    {"self_attn.v_proj", "attn_v", true, IN_ORDER},
-    {"self_attn.o_proj", "attn_output", true, IN_ORDER},
-    {"post_attention_layernorm", "ffn_norm", true, IN_ORDER},
-    {"mlp.gate_proj", "ffn_gate", true, IN_ORDER},
-    {"mlp.up_proj", "ffn_up", true, IN_ORDER},
-    {"mlp.down_proj", "ffn_down", true, IN_ORDER},
+    {"embed_tokens", "token_embd", false, IN_ORDER, false},
+    {"norm", "output_norm", false, IN_ORDER, false},
+    {"lm_head", "output", false, IN_ORDER, false},
+    {"input_layernorm", "attn_norm", true, IN_ORDER, false},
+    {"self_attn.q_proj", "attn_q", true, QUERY, true},
+    {"self_attn.k_proj", "attn_k", true, KEY, true},
+    {"self_attn.v_proj", "attn_v", true, IN_ORDER, true},
+    {"self_attn.o_proj", "attn_output", true, IN_ORDER, true},
+    {"post_attention_layernorm", "ffn_norm", true, IN_ORDER, false},
+    {"mlp.gate_proj", "ffn_gate", true, IN_ORDER, true},
+    {"mlp.up_proj", "ffn_up", true, IN_ORDER, true},
+    {"mlp.down_proj", "ffn_down", true, IN_ORDER, true},
 };
 
 static const part GPT2_PARTS[] = {
-    {"wte", "token_embd", false, IN_ORDER},
-    {"wpe", "position_embd", false, IN_ORDER},
-    {"ln_f", "output_norm", false, IN_ORDER},
-    {"lm_head", "output", false, IN_ORDER},
-    {"ln_1", "attn_norm", true, IN_ORDER},
-    {"attn.c_attn", "attn_qkv", true, TRANSPOSED},
-    {"attn.c_proj", "attn_output", true, TRANSPOSED},
-    {"ln_2", "ffn_norm", true, IN_ORDER},
-    {"mlp.c_fc", "ffn_up", true, TRANSPOSED},
-    {"mlp.c_proj", "ffn_down", true, TRANSPOSED},
+    {"wte", "token_embd", false, IN_ORDER, false},
+    {"wpe", "position_embd", false, IN_ORDER, false},
+    {"ln_f", "output_norm", false, IN_ORDER, true},
+    {"lm_head", "output", false, IN_ORDER, false},
+    {"ln_1", "attn_norm", true, IN_ORDER, true},
+    {"attn.c_attn", "attn_qkv", true, TRANSPOSED, true},
+    {"attn.c_proj", "attn_output", true, TRANSPOSED, true},
+    {"ln_2", "ffn_norm", true, IN_ORDER, true},
+    {"mlp.c_fc", "ffn_up", true, TRANSPOSED, true},
+    {"mlp.c_proj", "ffn_down", true, TRANSPOSED, true},
 };
 
 typedef struct architecture {
@@ -135,13 +136,16 @@ cllm_status cllm__gguf_model_tensor(const cllm__gguf_model *model, const char *n
         stored.head = model->head_width;
         stored.pairs = model->rotary_width / 2;
     }
-    uint64_t want_rows = stored.transposed ? columns : stored.rows, want_columns = stored.transposed ? rows : columns;
-    uint64_t have_columns = t->shape[t->rank - 1], have_rows = t->count / have_columns;
-    if (have_rows != want_rows || have_columns != want_columns || t->rank > 2)
-        return cllm__fail(err, CLLM_ERR_MISMATCH,
-                          "'%s': tensor '%s' is %s [%" PRIu64 ", %" PRIu64 "], but [%" PRIu64 ", %" PRIu64 "] is expected",
-                          cllm__gguf_tensor_path(model->file, t), full, cllm__gguf_type_name((uint32_t)t->type), have_rows,
-                          have_columns, want_rows, want_columns);
+    uint64_t want[2] = {stored.transposed ? columns : stored.rows, stored.transposed ? rows : columns};
+    uint64_t have_columns = t->shape[t->rank - 1];
+    if (t->rank > 2 || have_columns != want[1] || t->count / have_columns != want[0]) {
+        char have_text[100], want_text[100];
+        size_t vector = rows == 0 ? 1 : 0;
+        return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': tensor '%s' is %s %s, but %s is expected",
+                          cllm__gguf_tensor_path(model->file, t), full, cllm__gguf_type_name((uint32_t)t->type),
+                          cllm__shape_text(have_text, sizeof have_text, t->rank, t->shape),
+                          cllm__shape_text(want_text, sizeof want_text, 2 - vector, want + vector));
+    }
     cllm_status status = cllm__stored_check_finite(&stored, err);
     if (status != CLLM_OK) {
         cllm__error_prefix(err, "%s", cllm__gguf_tensor_path(model->file, t));
@@ -173,8 +177,11 @@ static const part *part_of(const architecture *a, const char *name, size_t *laye
     *what_out = what;
     /* Some converters store the rotary frequencies of every layer; they follow from the metadata. */
     if (layered && ends_part(name, (size_t)(what - name), "attn_rot_embd")) return &NO_PART;
-    for (size_t i = 0; i < a->n_parts; i++)
-        if (a->parts[i].layered == layered && ends_part(name, (size_t)(what - name), a->parts[i].ours)) return &a->parts[i];
+    bool bias = strcmp(what, ".bias") == 0;
+    for (size_t i = 0; i < a->n_parts; i++) {
+        const part *p = &a->parts[i];
+        if (p->layered == layered && (p->bias || !bias) && ends_part(name, (size_t)(what - name), p->ours)) return p;
+    }
     return NULL;
 }
 
@@ -259,18 +266,29 @@ static cllm_status own_number(const cllm__gguf_model *model, const char *name, d
 }
 
 static cllm_status refuse_others(const cllm__gguf_model *model, cllm_error *err) {
-    static const char *const NUMBERS[] = {
-        "expert_count", "attention.scale", "attention.clamp_kqv", "attention.max_alibi_bias",
-        "logit_scale",  "residual_scale",  "embedding_scale"};
+    static const struct {
+        const char *name;
+        double nothing; /* the value besides 0 that changes nothing */
+    } NUMBERS[] = {
+        {"expert_count", 0},          {"attention.scale", 0},  {"attention.clamp_kqv", 0}, {"attention.max_alibi_bias", 0}, {"logit_scale", 0},
+        {"residual_scale", 0},        {"embedding_scale", 0},  {"rope.scaling.attn_factor", 1},
+    };
+    const bool yes = true;
+    bool causal;
+    char key[KEY_SIZE];
     for (size_t i = 0; i < CLLM_LEN(NUMBERS); i++) {
         double value;
-        CLLM_TRY(own_number(model, NUMBERS[i], -1e30, 1e30, &(double){0}, &value, err));
-        if (value != 0)
+        CLLM_TRY(own_number(model, NUMBERS[i].name, -1e30, 1e30, &(double){0}, &value, err));
+        if (value != 0 && value != NUMBERS[i].nothing)
             return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
                               "'%s': %s.%s is %g, which is not supported; take a model without it", path_of(model),
-                              model->architecture->name, NUMBERS[i], value);
+                              model->architecture->name, NUMBERS[i].name, value);
     }
-    return CLLM_OK;
+    own_key(key, model, "attention.causal");
+    CLLM_TRY(cllm__gguf_bool(model->file, key, &yes, &causal, err));
+    if (causal) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "'%s': %s is false: its tokens see those after them, which is not supported; take a causal model",
+                      path_of(model), key);
 }
 
 /* ---- The configuration ---- */
@@ -425,6 +443,7 @@ static cllm_status add_llama(const cllm__gguf_model *m, struct json_object *conf
     if (!qwen2 && !mistral) add(config, "attention_bias", json_object_new_boolean(attention));
     if (!qwen2 && !mistral) add(config, "mlp_bias", json_object_new_boolean(mlp));
     if (qwen2) add(config, "use_sliding_window", json_object_new_boolean(window > 0));
+    if (qwen2 && window > 0) add_size(config, "max_window_layers", 0); /* the file's window is every layer's */
     if (window > 0) add_size(config, "sliding_window", (size_t)window);
     return add_rotary(m, config, err);
 }

@@ -75,11 +75,11 @@ static cllm_status scale_each(cllm__config rope, const cllm__architecture *a, cl
 }
 
 /* Angles per position from theta and scaling, which stand in the configuration itself, in rope_scaling (before
- * transformers 5) or in rope_parameters. */
+ * transformers 5, which still takes it first) or in rope_parameters. */
 static cllm_status read_rotary(cllm__config config, cllm__architecture *a, cllm_error *err) {
     cllm__config rope;
-    CLLM_TRY(cllm__config_object(config, "rope_parameters", &rope, err));
-    if (rope.object == NULL) CLLM_TRY(cllm__config_object(config, "rope_scaling", &rope, err));
+    CLLM_TRY(cllm__config_object(config, "rope_scaling", &rope, err));
+    if (rope.object == NULL) CLLM_TRY(cllm__config_object(config, "rope_parameters", &rope, err));
     const double theta_default = 10000, whole = 1;
     double theta, part, factor = 1;
     CLLM_TRY(cllm__config_number(config, "rope_theta", 1, 1e15, &theta_default, &theta, err));
@@ -106,16 +106,42 @@ static cllm_status read_rotary(cllm__config config, cllm__architecture *a, cllm_
     return strcmp(type, "llama3") == 0 ? scale_llama3(rope, a, factor, err) : CLLM_OK;
 }
 
+/* Whether any of Qwen2's layers sees the window: those that layer_types lists so, without a list those from max_window_layers on. */
+static cllm_status window_is_used(cllm__config config, const cllm__architecture *a, bool *used, cllm_error *err) {
+    struct json_object *types = NULL;
+    size_t first, first_default = 28; /* transformers' */
+    CLLM_TRY(cllm__config_bool(config, "use_sliding_window", false, used, err));
+    CLLM_TRY(cllm__config_size(config, "max_window_layers", 0, SIZE_MAX, &first_default, &first, err));
+    json_object_object_get_ex(config.object, "layer_types", &types);
+    if (types == NULL) {
+        *used = *used && first < a->layers;
+        return CLLM_OK;
+    }
+    size_t count = json_object_is_type(types, json_type_array) ? json_object_array_length(types) : 0, sliding = 0;
+    if (count != a->layers) return cllm__fail(err, CLLM_ERR_DATA, "%s: layer_types must be a list of %zu kinds of layers", config.place, a->layers);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *type = json_object_array_get_idx(types, i);
+        const char *name = json_object_is_type(type, json_type_string) ? json_object_get_string(type) : "";
+        bool slides = strcmp(name, "sliding_attention") == 0;
+        if (!slides && strcmp(name, "full_attention") != 0)
+            return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "%s: layer %zu of layer_types is '%.40s'; full_attention and sliding_attention are supported",
+                              config.place, i, name);
+        sliding += slides;
+    }
+    *used = *used && sliding > 0;
+    return CLLM_OK;
+}
+
 /* Up to its length a sliding window changes nothing, so it is honoured by taking no longer sequences. */
 static cllm_status read_window(cllm__config config, cllm__architecture *a, cllm_error *err) {
     kind which;
-    bool on;
+    bool used = true;
     size_t window, missing = cllm__config_is_null(config, "sliding_window") ? a->context : 4096; /* transformers' default */
     CLLM_TRY(read_kind(config, &which, err));
-    CLLM_TRY(cllm__config_bool(config, "use_sliding_window", which == MISTRAL, &on, err));
-    if (which == LLAMA || (which == QWEN2 && !on)) return CLLM_OK;
+    if (which == QWEN2) CLLM_TRY(window_is_used(config, a, &used, err));
+    if (which == LLAMA || !used) return CLLM_OK;
     CLLM_TRY(cllm__config_size(config, "sliding_window", 1, SIZE_MAX, &missing, &window, err));
-    if (window < a->context) a->context = window;
+    if (window < a->context) a->context = a->window = window;
     return CLLM_OK;
 }
 

@@ -54,6 +54,8 @@ static int inspect(int argc, char **argv) {
     const usage use = {
         .synopsis = "backbone inspect FILE|DIR",
         .about = "Shows family, shape, sizes, number formats, metadata and hash of a backbone: a GGUF file or a Hugging Face folder.\n"
+                 "context is the longest sequence; where layers see a sliding window, no more than that window, up to which it changes\n"
+                 "nothing.\n"
                  "Every tensor is read and checked; --verbose lists them.",
         .min_arguments = 0,
         .max_arguments = 1,

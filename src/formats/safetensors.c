@@ -57,8 +57,7 @@ bool cllm__tensor_aligned(const cllm__tensor *tensor) {
     return (uintptr_t)tensor->data % dtypes[tensor->dtype].size == 0;
 }
 
-/* "[2, 3]", cut short where it does not fit. */
-static const char *shape_text(char *text, size_t size, size_t rank, const uint64_t *shape) {
+const char *cllm__shape_text(char *text, size_t size, size_t rank, const uint64_t *shape) {
     size_t used = (size_t)snprintf(text, size, "[");
     for (size_t i = 0; i < rank && used < size; i++) {
         const char *comma = i == 0 ? "" : ", ";
@@ -228,7 +227,7 @@ static cllm_status read_tensor(const reader *r, const char *name, struct json_ob
     char text[200];
     if (!measure(t.dtype, t.rank, t.shape, &count, &bytes) || bytes != end - begin) {
         return BAD(r, "tensor '%.200s' has %" PRIu64 " bytes, which do not fit %s of shape %s", name, end - begin,
-                   dtypes[t.dtype].name, shape_text(text, sizeof text, t.rank, t.shape));
+                   dtypes[t.dtype].name, cllm__shape_text(text, sizeof text, t.rank, t.shape));
     }
     t.data = r->data + begin;
     t.bytes = (size_t)bytes;
@@ -401,9 +400,9 @@ static cllm_status require(const cllm__safetensors *file, const char *name, cons
     if (!fits || !same_shape(t, rank, shape)) {
         char have[200], want[200];
         return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s': tensor '%s' is %s %s, but %s %s is expected", file->path, name,
-                          dtypes[t->dtype].name, shape_text(have, sizeof have, t->rank, t->shape),
+                          dtypes[t->dtype].name, cllm__shape_text(have, sizeof have, t->rank, t->shape),
                           dtype == NULL ? "F32, F16, BF16 or F64" : dtypes[*dtype].name,
-                          shape_text(want, sizeof want, rank, shape));
+                          cllm__shape_text(want, sizeof want, rank, shape));
     }
     *tensor = t;
     return CLLM_OK;

@@ -48,6 +48,8 @@ size_t cllm__st_dtype_size(cllm__st_dtype dtype);
 bool cllm__st_dtype_is_float(cllm__st_dtype dtype);
 /* Elements: the product of the shape. (Of a tensor from a file it cannot overflow.) */
 size_t cllm__tensor_count(const cllm__tensor *tensor);
+/* "[2, 3]" for messages, cut short where it does not fit; returns `text`. */
+const char *cllm__shape_text(char *text, size_t size, size_t rank, const uint64_t *shape);
 /* Whether `data` may be read through a pointer to its elements; otherwise go through memcpy or a conversion below. */
 bool cllm__tensor_aligned(const cllm__tensor *tensor);
 

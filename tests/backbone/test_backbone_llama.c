@@ -125,12 +125,16 @@ static size_t context(const char *type, const char *to) {
     write_changed(type, "}", to);
     MUST(cllm__backbone_open(&backbone, FOLDER, (cllm__backbone_options){.headless = true}, &test_error));
     size_t result = cllm__backbone_info_of(backbone)->context;
+    size_t window = cllm__backbone_info_of(backbone)->window;
+    assert_int_equal(window, result < 20 ? result : 0);
     assert_string_equal(cllm__backbone_info_of(backbone)->family, "llama");
     assert_int_equal(cllm__backbone_info_of(backbone)->mlp_matrices, 3);
     assert_int_equal(cllm__backbone_info_of(backbone)->kv_heads, 2);
     cllm__backbone_close(backbone);
     return result;
 }
+
+#define QWEN2_WINDOW "\"sliding_window\": 5, \"use_sliding_window\": true"
 
 /* A sliding window changes nothing up to its length. */
 static void test_windows(void **state) {
@@ -142,7 +146,23 @@ static void test_windows(void **state) {
     assert_int_equal(context("mistral", ", \"sliding_window\": 4096}"), 20);
     assert_int_equal(context("qwen2", ", \"sliding_window\": 5}"), 20);
     assert_int_equal(context("qwen2", ", \"sliding_window\": 5, \"use_sliding_window\": false}"), 20);
-    assert_int_equal(context("qwen2", ", \"sliding_window\": 5, \"use_sliding_window\": true}"), 5);
+    assert_int_equal(context("qwen2", ", \"sliding_window\": 5, \"use_sliding_window\": true}"), 20); /* from layer 28 on */
+    /* Qwen2's layers from max_window_layers on have it, or those that are listed so; here are two. */
+    assert_int_equal(context("qwen2", ", " QWEN2_WINDOW ", \"max_window_layers\": 2}"), 20);
+    assert_int_equal(context("qwen2", ", " QWEN2_WINDOW ", \"max_window_layers\": 1}"), 5);
+    assert_int_equal(context("qwen2", ", " QWEN2_WINDOW ", \"max_window_layers\": 0}"), 5);
+    assert_int_equal(context("qwen2", ", " QWEN2_WINDOW ", \"sliding_window\": null, \"max_window_layers\": 0}"), 20);
+    assert_int_equal(context("qwen2", ", " QWEN2_WINDOW ", \"layer_types\": [\"full_attention\", \"sliding_attention\"]}"), 5);
+    assert_int_equal(context("qwen2", ", " QWEN2_WINDOW ", \"max_window_layers\": 0, \"layer_types\": [\"full_attention\", \"full_attention\"]}"), 20);
+    assert_int_equal(context("qwen2", ", \"sliding_window\": 5, \"layer_types\": [\"full_attention\", \"sliding_attention\"]}"), 20);
+    write_changed("qwen2", "}", ", " QWEN2_WINDOW ", \"layer_types\": [\"full_attention\"]}");
+    expect(CLLM_ERR_DATA, "layer_types", "2 kinds");
+    write_changed("qwen2", "}", ", " QWEN2_WINDOW ", \"layer_types\": [\"full_attention\", \"chunked_attention\"]}");
+    expect(CLLM_ERR_UNSUPPORTED, "layer 1 of layer_types is 'chunked_attention'", "sliding_attention");
+    write_changed("qwen2", "}", ", " QWEN2_WINDOW ", \"layer_types\": [7, null]}");
+    expect(CLLM_ERR_UNSUPPORTED, "layer 0 of layer_types is ''", NULL);
+    write_changed("qwen2", "}", ", " QWEN2_WINDOW ", \"max_window_layers\": -1}");
+    expect(CLLM_ERR_DATA, "max_window_layers is -1", NULL);
     write_changed("mistral", "\"max_position_embeddings\": 20", "\"max_position_embeddings\": 10000");
     cllm__backbone *backbone;
     MUST(cllm__backbone_open(&backbone, FOLDER, (cllm__backbone_options){0}, &test_error));
@@ -171,7 +191,7 @@ static void hidden(const char *addition, cllm__real h[20 * 8]) {
 static void test_rotary_spellings(void **state) {
     (void)state;
     static const char *const SAME[][3] = {
-        {"}", ", \"rope_theta\": 10000}", ", \"rope_scaling\": null, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1e4}}"},
+        {"}", ", \"rope_scaling\": {\"type\": \"default\"}, \"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 2}}", ", \"rope_scaling\": null, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1e4}}"},
         {", \"rope_theta\": 50, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}}",
          ", \"rope_theta\": 50.0, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2.0}}",
          ", \"rope_parameters\": {\"rope_type\": \"linear\", \"rope_theta\": 50, \"factor\": 2}}"},

@@ -191,14 +191,41 @@ static void test_window(void **state) {
     load_file("gguf_llama");
     add_value("llama.attention.sliding_window", CLLM_GGUF_U32, 16, 4);
     describe_file(&a);
-    assert_int_equal(a.context, 16);
+    assert_true(a.context == 16 && a.window == 16);
     cllm__free(a.rotary);
+    /* As qwen2: the window is every layer's. */
+    for (size_t i = 0; i + 5 <= size; i++)
+        if (memcmp(bytes + i, "llama", 5) == 0) memcpy(bytes + i, "qwen2", 5);
+    describe_file(&a);
+    assert_true(a.context == 16 && a.window == 16);
+    cllm__free(a.rotary);
+    load_file("gguf_llama");
+    add_value("llama.attention.sliding_window", CLLM_GGUF_U32, 200, 4);
+    describe_file(&a);
+    assert_true(a.context == 96 && a.window == 0); /* no sequence is as long */
+    cllm__free(a.rotary);
+}
+
+static void test_refused(void **state) {
+    (void)state;
     load_file("gguf_llama");
     add_value("llama.expert_count", CLLM_GGUF_U32, 8, 4);
     refuse(CLLM_ERR_UNSUPPORTED, "llama.expert_count is 8");
     load_file("gguf_llama");
     add_value("llama.attention.value_length", CLLM_GGUF_U32, 4, 4);
     refuse(CLLM_ERR_UNSUPPORTED, "value_length 4");
+    load_file("gguf_llama");
+    add_value("llama.attention.causal", CLLM_GGUF_BOOL, 0, 1);
+    refuse(CLLM_ERR_UNSUPPORTED, "llama.attention.causal is false");
+    uint32_t bits;
+    load_file("gguf_llama");
+    memcpy(&bits, &(float){1}, 4);
+    add_value("llama.rope.scaling.attn_factor", CLLM_GGUF_F32, bits, 4);
+    cllm__backbone *backbone;
+    assert_int_equal(open_file(&backbone), CLLM_OK);
+    cllm__backbone_close(backbone);
+    set_f32("llama.rope.scaling.attn_factor", 1.25f);
+    refuse(CLLM_ERR_UNSUPPORTED, "llama.rope.scaling.attn_factor is 1.25");
 }
 
 /* ---- What is wrong ---- */
@@ -247,6 +274,9 @@ static void test_tensors(void **state) {
     replace("blk.1.ffn_up.weight", "blk.0.ffn_up.weight");
     refuse(CLLM_ERR_DATA, "the tensor 'blk.0.ffn_up.weight' stands twice");
     load_file("gguf_llama");
+    replace("blk.0.attn_q.weight", "blk.0.ffn_norm.bias"); /* norms of llama have none */
+    refuse(CLLM_ERR_UNSUPPORTED, "tensor 'blk.0.ffn_norm.bias' is not part of the architecture llama");
+    load_file("gguf_llama");
     replace("rope_freqs.weight", "rope_fregs.weight");
     refuse(CLLM_ERR_UNSUPPORTED, "rope_fregs.weight");
     load_file("gguf_gpt2");
@@ -268,6 +298,42 @@ static void test_tensors(void **state) {
         cllm__gguf_close(file);
         memset(bytes + place, 0xFF, 4);
         refuse(CLLM_ERR_DATA, NAMES[i]);
+    }
+}
+
+/* Shapes are told as the file has them. */
+static void test_shapes(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t sizes[4]; /* innermost first */
+        size_t rank;
+        const char *message;
+    } NORMS[] = {
+        {{4, 1, 1, 1}, 4, "tensor 'blk.0.attn_norm.weight' is F32 [1, 1, 1, 4], but [4] is expected"},
+        {{2, 2}, 2, "tensor 'blk.0.attn_norm.weight' is F32 [2, 2], but [4] is expected"},
+        {{5}, 1, "tensor 'blk.0.attn_norm.weight' is F32 [5], but [4] is expected"},
+    };
+    for (size_t i = 0; i < CLLM_LEN(NORMS); i++) {
+        static gguf_build b;
+        gguf_begin(&b, 3, 2, 7);
+        gguf_key_string(&b, "general.architecture", "llama");
+        gguf_key_u32(&b, "llama.block_count", 1);
+        gguf_key_u32(&b, "llama.embedding_length", 4);
+        gguf_key_u32(&b, "llama.feed_forward_length", 4);
+        gguf_key_u32(&b, "llama.context_length", 4);
+        gguf_key_u32(&b, "llama.attention.head_count", 1);
+        gguf_key(&b, "llama.attention.layer_norm_rms_epsilon", CLLM_GGUF_F32), gguf_number(&b, 0x3727C5AC, 4); /* 1e-5 */
+        gguf_tensor(&b, "token_embd.weight", 4, 5, 0, 0);
+        gguf_string(&b, "blk.0.attn_norm.weight");
+        gguf_number(&b, NORMS[i].rank, 4);
+        for (size_t j = 0; j < NORMS[i].rank; j++) gguf_number(&b, NORMS[i].sizes[j], 8);
+        gguf_number(&b, 0, 4), gguf_number(&b, 96, 8);
+        gguf_pad(&b, 32);
+        for (size_t j = 0; j < 32; j++) gguf_number(&b, 0, 4); /* all numbers are 0 */
+        cllm__free(bytes);
+        bytes = cllm__zalloc(b.size, 1);
+        memcpy(bytes, b.data, size = b.size);
+        refuse(CLLM_ERR_MISMATCH, NORMS[i].message);
     }
 }
 
@@ -312,9 +378,9 @@ static int clean(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_llama),      cmocka_unit_test(test_rotary),   cmocka_unit_test(test_window),
+        cmocka_unit_test(test_llama),      cmocka_unit_test(test_rotary),   cmocka_unit_test(test_window), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_longrope),   cmocka_unit_test(test_metadata), cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_plain_file), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_plain_file), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }

@@ -16,6 +16,10 @@ equal "file size" "$(get file_bytes)" "$(wc -c <"$golden/gguf_llama.gguf" | tr -
 equal "block count" "$(get metadata/llama.block_count)" 2
 equal "tensors in Q8_0" "$(get tensor_types/Q8_0)" 3
 parameters=$(get parameters)
+equal "no window" "$(get sliding_window)" null
+run backbone inspect "$golden/mistral" --json
+equal context "$(get context)" 16
+equal window "$(get sliding_window)" 16
 run backbone inspect "$golden/gguf_llama.gguf" --verbose
 grep -q 'llama.block_count  *2$' stdout || die "no metadata"
 grep -q 'blk.0.attn_q.weight  *Q4_1  *\[32,32\]' stdout || die "no tensors"
