@@ -202,12 +202,22 @@ static cllm_status convert(const cllm__checkpoint *checkpoint, const char *folde
     return status;
 }
 
+/* What transformers' model of this kind would read otherwise. */
+static cllm_status check_writable(const cllm__checkpoint *checkpoint, const cllm__architecture *a, cllm_error *err) {
+    if (a->rotary_width == 0 || a->rotary_width == a->head_width) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED,
+                      "'%s': rotary positions turn %zu of a head's %zu values; transformers' LLaMA turns all of them, whatever the configuration says, so "
+                      "a folder would be another model; use '%s' itself as the backbone",
+                      checkpoint->config_path, a->rotary_width, a->head_width, checkpoint->config_path);
+}
+
 cllm_status cllm__backbone_convert(const char *path, const char *folder, cllm__dtype dtype, const uint64_t *shuffle_seed, cllm_error *err) {
     cllm__checkpoint checkpoint;
     const cllm__family *family;
     cllm__architecture architecture = {0};
     CLLM_TRY(cllm__checkpoint_open(&checkpoint, path, err));
     cllm_status status = cllm__family_describe(checkpoint.config, &family, &architecture, err);
+    if (status == CLLM_OK) status = check_writable(&checkpoint, &architecture, err);
     if (status == CLLM_OK) status = convert(&checkpoint, folder, dtype, shuffle_seed, err);
     cllm__free(architecture.rotary);
     cllm__checkpoint_close(&checkpoint);

@@ -11,7 +11,7 @@ struct json_object;
 void cllm__backbone_tell(const cllm__backbone *backbone, struct json_object *object);
 
 /* Writes config.json and model.safetensors into an existing folder, each whole or not at all: transformers' names, shapes
- * and order, as transformers loads them. All tensors are in memory at once. With a seed (else NULL) the numbers of each matrix are
+ * and order, as transformers loads them; CLLM_ERR_UNSUPPORTED for a model that it would compute otherwise. All tensors are in memory at once. With a seed (else NULL) the numbers of each matrix are
  * shuffled: a model of the same shape, of the same numbers, that has learnt nothing. */
 CLLM_CHECK cllm_status cllm__backbone_convert(const char *path, const char *folder, cllm__dtype dtype, const uint64_t *shuffle_seed,
                                               cllm_error *err);

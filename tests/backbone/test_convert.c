@@ -74,6 +74,27 @@ static void test_shuffle(void **state) {
     cllm__safetensors_close(other);
 }
 
+/* transformers' LLaMA turns whole heads, so a model that turns parts of them cannot be written for it. */
+static void test_partly_turned(void **state) {
+    char source[256], folder[256], weights[300];
+    model m;
+    (void)state;
+    snprintf(source, sizeof source, "%s/source", g_folder);
+    snprintf(folder, sizeof folder, "%s/partly", g_folder);
+    snprintf(weights, sizeof weights, "%s/model.safetensors", folder);
+    assert_int_equal(mkdir(folder, 0777), 0);
+    for (int whole = 0; whole < 2; whole++) {
+        model_llama(&m, (spec){.layers = 1, .heads = 2, .width = 8, .inner = 12, .vocabulary = 7, .context = 20, .prefix = "model.", .type = "llama",
+                               .kv_heads = 1, .head_width = 4, .extra = whole ? ", \"partial_rotary_factor\": 1" : ", \"partial_rotary_factor\": 0.5"});
+        model_write(&m, source);
+        model_free(&m);
+        cllm_error err = {0};
+        assert_int_equal(cllm__backbone_convert(source, folder, CLLM__F32, NULL, &err), whole ? CLLM_OK : CLLM_ERR_UNSUPPORTED);
+        assert_int_equal(cllm__path_exists(weights), whole);
+        if (!whole) assert_non_null(strstr(err.message, "source/config.json': rotary positions turn 2 of a head's 4 values"));
+    }
+}
+
 /* The result opens and runs as any backbone. */
 static void test_opens(void **state) {
     char folder[256];
@@ -91,7 +112,7 @@ static int remove_folder(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shuffle), cmocka_unit_test(test_opens)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shuffle), cmocka_unit_test(test_opens), cmocka_unit_test(test_partly_turned)};
     if (mkdtemp(g_folder) == NULL) return 1;
     return cmocka_run_group_tests(tests, NULL, remove_folder);
 }
