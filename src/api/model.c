@@ -107,7 +107,7 @@ cllm__fusion cllm__model_fusion(const cllm_model *model) {
 
 static cllm_status open_into(cllm_model *model, const char *run, const cllm_model_options *o, bool head, bool measured, cllm__pool *pool,
                              cllm_error *err) {
-    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .headless = !head, .pool = pool};
+    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .headless = !head, .as_trained = !head, .pool = pool};
     if (o != NULL) {
         options.dataset = o->dataset;
         options.dtype = o->dtype;

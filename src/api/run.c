@@ -120,8 +120,9 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     CLLM_TRY_CLEAN(cllm__prompts_begin(&run->prompts, run->bos_token, err));
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
                                        (cllm__backbone_options){.dtype = run->backbone_dtype, .words = cllm__tokenizer_size(run->tokenizer),
-                                                                 .training = options->training, .headless = options->headless,
-                                                                 .bare = options->headless && !cllm__train_config_reads(&run->config),
+                                                                 .training = options->training,
+                                                                 .headless = options->headless || (options->as_trained && !cllm__train_config_reads_words(&run->config)),
+                                                                 .bare = options->as_trained && !cllm__train_config_reads(&run->config),
                                                                  .layers = (size_t)run->config.backbone_layers,
                                                                  .pool = options->pool}, err));
     CLLM_TRY_CLEAN(check_hash(part, cllm__backbone_info_of(run->backbone)->hash, "backbone", path, err));

@@ -42,7 +42,8 @@ typedef struct cllm__run_options {
     const char *dtype;   /* NULL: the manifest's */
     const char *backbone_dtype; /* NULL: what dtype says, if it is given, else the manifest's */
     bool training;       /* open the backbone for training */
-    bool headless;       /* and without the vocabulary head; without its layers too, if the run's settings have nothing that they read */
+    bool headless;       /* and without the vocabulary head */
+    bool as_trained;     /* hold no more of it than the run's settings have read (train/config.h) */
     cllm__pool *pool;    /* for packing */
 } cllm__run_options;
 

@@ -76,9 +76,9 @@ nothing_left
 # The preset beyond the paper: composed tokens, the bag readout, a linear part; threads, resume and --final as ever.
 run train data -o accurate --preset accurate --epochs 0/0/3 --width 24 -q
 run train data -o unread --preset accurate --epochs 0/0/3 --width 24
-grep -q "whose words alone are used" stderr || die "a backbone that nothing reads is held"
+held=$(grep "whose words alone are used: .* MB in memory" stderr) || die "a backbone that nothing reads is held"
 run eval unread --baselines none
-grep -q "whose words alone are used" stderr || die "eval holds a backbone that nothing reads"
+equal "what eval holds" "$(grep "^backbone" stderr)" "$held"
 [ -e accurate/linear.safetensors ] || die "preset accurate left no linear part"
 equal "validations, below the heading" "$(cut -d, -f15 accurate/metrics.csv | grep -c .)" 2 # of three epochs the last one alone
 run train data -o single --preset accurate --epochs 0/0/3 --width 24 -q --threads 1
@@ -98,7 +98,8 @@ for file in linear factors; do
   fails 3 "$file.safetensors" recommend accurate --history i01 -k 3
   mv away accurate/$file.safetensors
 done
-run train --resume -o accurate --final -q
+run train --resume -o accurate --final
+equal "what --resume holds" "$(grep "^backbone" stderr)" "$held"
 for file in linear factors; do
   [ -e accurate/fit-$file.safetensors ] || die "--final lost the measured $file"
   cmp -s accurate/$file.safetensors accurate/fit-$file.safetensors && die "--final did not fit the $file anew"
