@@ -1,4 +1,4 @@
-/* `baseline`: what `eval` does without a run, under its own name and with every baseline. */
+/* `baseline`: what `eval` does without a run, under its own name and with parameters to set. */
 #include "cli.h"
 #include "table.h"
 
@@ -7,7 +7,6 @@ enum { MOST_KS = 16 };
 int cmd_baseline(int argc, char **argv) {
     cllm_evaluate_options options;
     cllm_evaluate_options_init(&options);
-    options.baselines = "all";
     const char *ks_text = NULL;
     text_list arguments = {0}, set = {0};
     const option_spec specs[] = {

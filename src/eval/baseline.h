@@ -12,9 +12,9 @@
  *     textknn     Σ over the user's items of the cosine between their tf-idf vectors and j's (tfidf.h)
  *     ease_text   ease with P = (XᵀX + w·TTᵀ + λI)⁻¹, T the items' tf-idf vectors: collective EASE, each word a user
  *     als         x_u·y_i, the minimum of Σ c_ui·(p_ui − x_u·y_i)² + λ·(Σ|x_u|² + Σ|y_i|²) over all pairs; p_ui is 1 and
- * c_ui is 1 + α where the user has the item, else 0 and 1 (Hu, Koren & Volinsky 2008) bpr         x_u·y_i + b_i, by
- * stochastic ascent of Σ ln σ(s_ui − s_uj) − λ/2·(|x_u|² + |y_i|² + |y_j|² + b_i² + b_j²) over drawn i that the user has
- * and j that the user has not (Rendle et al. 2009)
+ *                 c_ui is 1 + α where the user has the item, else 0 and 1 (Hu, Koren & Volinsky 2008)
+ *     bpr         x_u·y_i + b_i, by stochastic ascent of Σ ln σ(s_ui − s_uj) − λ/2·(|x_u|² + |y_i|² + |y_j|² + b_i² +
+ *                 b_j²) over drawn i that the user has and j that the user has not (Rendle et al. 2009)
  *
  * A user's items are the user's training rows. A scorer borrows the training rows, which must outlive it; it is immutable,
  * and its score() may be called from one thread at a time with a pool.
@@ -31,6 +31,7 @@
 typedef struct cllm__baseline {
     cllm__scorer scorer;
     char parameters[128]; /* "lambda=200", "neighbours=100,shrinkage=10", "" */
+    double tuning_seconds; /* in a tuned set; 0: not tuned, or not known */
     void (*free)(void *context);
 } cllm__baseline;
 /* Frees what the scorer holds; NULL and a zeroed baseline are fine. */
@@ -101,17 +102,21 @@ typedef struct cllm__bpr_options {
 } cllm__bpr_options;
 /* One stream of steps, so that the result is the same on any number of threads. A step draws a row (u, i), then j; a j that
  * the user has is no step. Vectors begin uniformly within ±1/(2·factors); users and items without training rows begin at
- * zero. Memory: 4 bytes × factors (rounded up to 16) × (users + 2 × items) and 8 bytes a row. CLLM_ERR_DATA if it diverges.
- */
+ * zero. Memory: 4 bytes × factors (rounded up to 16) × (users + 2 × items), 8 bytes a row, and 1 MB. CLLM_ERR_DATA if it
+ * diverges. */
 CLLM_CHECK cllm_status cllm__bpr_create(cllm__baseline *out, const cllm__interactions *train,
                                         const cllm__bpr_options *options, cllm__pool *pool, const cllm_host *host,
                                         cllm_error *err);
+/* `count` ≥ 1 models side by side on the pool, out[i] by options[i], each to the same bits as alone; they share the stream,
+ * so their epochs, seeds and negatives must be the same. On failure there is nothing to free. */
+CLLM_CHECK cllm_status cllm__bpr_create_several(cllm__baseline *out, size_t count, const cllm__interactions *train,
+                                                const cllm__bpr_options *options, cllm__pool *pool,
+                                                const cllm_host *host, cllm_error *err);
 
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    /* NULL: "popularity,itemknn,textknn,ease,ease_text", those on texts if there are texts. "all": these, userknn, als and bpr.
-     * "none", or a list of names, among them also "random". */
+    /* NULL or "all": every one but random, those on texts if there are texts. "none", or a list of names. */
     const char *list;
     const char *const
         *settings; /* "als.factors=64": a model that is named is not tuned, its other parameters are defaults */
@@ -137,13 +142,14 @@ typedef struct cllm__baselines {
  *     itemknn   neighbours 20, 100, 500 × shrinkage 0, 10, 100, 1000
  *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
  *     ease_text λ as for ease with w = 10, then w = 10·√10ⁿ for n from −3 to 3, walked in the same way
- *     als       λ 16, 64, 256 × α 8, 32, 128 with 64 factors, then 64·2ⁿ factors for n from 0 to 2, walked up; 10
- * iterations bpr       learning rate .05, .1 × λ .01, .03, .1; 64 factors, 300 epochs, uniform negatives Equal figures: the
- * earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are taken: 500
+ *     userknn   neighbours 50, 100, 300, 1000
+ *     als       λ 16, 64, 256 × α 8, 32, 128 with 64 factors, then 64·2ⁿ factors for n from 0 to 2, walked up; 10 iterations
+ *     bpr       learning rate .05, .1 × λ .01, .03, .1; 64 factors, 300 epochs, uniform negatives
+ * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are taken: 500
  * neighbours, shrinkage 10; λ = 200, w = 10; als λ = 64, α = 32; bpr rate .05, λ = .03.
  *
  * EASE says how much memory it takes. If that is more than allowed it is an error where the list names it; under the
- * default list and "all" it is left out with a warning, ease before ease_text. A cache that cannot be read or written costs
+ * default list it is left out with a warning, ease before ease_text. A cache that cannot be read or written costs
  * a warning only. CLLM_ERR_USAGE for an unknown name or setting, and for a model on texts where there are none. */
 CLLM_CHECK cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
                                               const cllm__baselines_options *options, cllm_error *err);

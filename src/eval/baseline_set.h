@@ -40,6 +40,7 @@ typedef enum cllm__baseline_parameter {
 typedef struct cllm__baseline_values {
     double value[CLLM__BASE_PARAMETERS];
     bool known[CLLM__BASE_KINDS];
+    double seconds[CLLM__BASE_KINDS]; /* that tuning took; 0: it was not tuned, or an older cache does not tell */
 } cllm__baseline_values;
 
 /* "itemknn" */
@@ -67,6 +68,8 @@ CLLM_CHECK cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline
                                              const cllm__tfidf *features, uint64_t seed,
                                              const cllm__baselines_options *options, const cllm_host *host,
                                              cllm_error *err);
+/* bpr's part of it. */
+cllm__bpr_options cllm__baseline_bpr_options(const cllm__baseline_values *values, uint64_t seed);
 /* Finds the values of those that are `wanted` and become known by it; baseline.h has the grids. */
 CLLM_CHECK cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted[CLLM__BASE_KINDS],
                                            const cllm__interactions *train, const cllm__tfidf *features,

@@ -15,8 +15,8 @@ enum {
     LAMBDA_UP = 8,
     WEIGHT_STEPS = 3,
     ALS_DOUBLINGS = 2,
-    MOST_AXES = 4,
-    MOST_VALUES = 4
+    MOST_VALUES = 4,
+    MOST_POINTS = 12
 };
 
 /* ---- The inner split ---- */
@@ -81,12 +81,25 @@ typedef struct tuning {
     const cllm__baselines_options *options;
     const cllm__tfidf *features;
     inner_split inner;
-    cllm_host quiet; /* cancels, but does not report each small fit and evaluation */
+    cllm_host quiet; /* for each small fit and evaluation: their progress is a detail of the meter's */
+    cllm__meter meter;
     cllm__baseline_kind kind;
     cllm__baseline_values *values; /* the best so far */
     double best;
     size_t trials;
 } tuning;
+
+/* Progress that the small fits and evaluations make within a trial. */
+static void pass_on(void *user, const cllm_progress *progress) {
+    tuning *t = user;
+    char detail[64];
+    snprintf(detail, sizeof detail, "%.20s %.0f/%.0f %.10s", progress->phase, progress->done, progress->total, progress->unit);
+    cllm__meter_update(&t->meter, (double)t->trials, detail);
+}
+
+static bool cancelled(void *user) {
+    return cllm__cancelled(((const tuning *)user)->options->host);
+}
 
 /* recall_capped@20 + recall_capped@40 + ndcg@100 of the held-out rows. Frees the baseline. */
 static cllm_status judge(const tuning *t, cllm__baseline *baseline, double *figure, cllm_error *err) {
@@ -107,19 +120,25 @@ static cllm_status judge(const tuning *t, cllm__baseline *baseline, double *figu
     return status;
 }
 
-/* Fits and judges one set of values, and keeps it if it is better than all before. */
-static cllm_status attempt(tuning *t, const cllm__baseline_values *values, bool *better, cllm_error *err) {
-    cllm__baseline baseline;
+/* Judges what was fitted with these values, frees it, and keeps them if they are better than all before. */
+static cllm_status consider(tuning *t, cllm__baseline *baseline, const cllm__baseline_values *values, bool *better,
+                            cllm_error *err) {
     double figure;
-    CLLM_TRY(cllm__baseline_create(&baseline, t->kind, values, &t->inner.train, t->features, TUNING_SEED, t->options,
-                                   &t->quiet, err));
-    CLLM_TRY(judge(t, &baseline, &figure, err));
+    CLLM_TRY(judge(t, baseline, &figure, err));
     *better = t->trials++ == 0 || figure > t->best;
     if (*better) {
         t->best = figure;
         *t->values = *values;
     }
+    cllm__meter_update(&t->meter, (double)t->trials, NULL);
     return CLLM_OK;
+}
+
+static cllm_status attempt(tuning *t, const cllm__baseline_values *values, bool *better, cllm_error *err) {
+    cllm__baseline baseline;
+    CLLM_TRY(cllm__baseline_create(&baseline, t->kind, values, &t->inner.train, t->features, TUNING_SEED, t->options,
+                                   &t->quiet, err));
+    return consider(t, &baseline, values, better, err);
 }
 
 /* Values that one parameter takes in a grid. */
@@ -129,23 +148,50 @@ typedef struct axis {
     double values[MOST_VALUES];
 } axis;
 
-/* All combinations, the last axis fastest. */
-static cllm_status try_grid(tuning *t, const axis *axes, size_t n_axes, cllm_error *err) {
-    size_t total = 1, at[MOST_AXES] = {0};
-    char phase[32];
-    for (size_t a = 0; a < n_axes; a++) total *= axes[a].count;
-    snprintf(phase, sizeof phase, "tune %s", cllm__baseline_name(t->kind));
-    cllm__meter meter = cllm__meter_begin(t->options->host, phase, "trials", (double)total);
+static size_t count_points(const axis *axes, size_t n_axes) {
+    size_t points = 1;
+    for (size_t a = 0; a < n_axes; a++) points *= axes[a].count;
+    return points;
+}
+
+/* One of all combinations, the last axis fastest. */
+static cllm__baseline_values grid_point(const tuning *t, const axis *axes, size_t n_axes, size_t point) {
     cllm__baseline_values values = *t->values;
-    for (size_t trial = 0; trial < total; trial++) {
-        bool better;
-        for (size_t a = 0; a < n_axes; a++) values.value[axes[a].parameter] = axes[a].values[at[a]];
+    for (size_t a = n_axes; a-- > 0; point /= axes[a].count) values.value[axes[a].parameter] = axes[a].values[point % axes[a].count];
+    return values;
+}
+
+static cllm_status try_grid(tuning *t, const axis *axes, size_t n_axes, cllm_error *err) {
+    bool better;
+    size_t points = count_points(axes, n_axes);
+    t->meter.total = (double)points;
+    for (size_t point = 0; point < points; point++) {
+        cllm__baseline_values values = grid_point(t, axes, n_axes, point);
         CLLM_TRY(attempt(t, &values, &better, err));
-        cllm__meter_update(&meter, (double)(trial + 1), NULL);
-        for (size_t a = n_axes; a-- > 0 && ++at[a] == axes[a].count;) at[a] = 0;
     }
-    cllm__meter_end(&meter, (double)total, NULL);
+    t->meter.total = 0; /* how far a walk goes is not known */
     return CLLM_OK;
+}
+
+/* One fit of bpr cannot be divided among threads, so all points are fitted side by side. */
+static cllm_status try_bpr(tuning *t, const axis *axes, size_t n_axes, cllm_error *err) {
+    bool better;
+    size_t points = count_points(axes, n_axes), point = 0;
+    cllm__baseline models[MOST_POINTS] = {{.free = NULL}};
+    cllm__bpr_options options[MOST_POINTS];
+    cllm__baseline_values values[MOST_POINTS];
+    CLLM_ASSERT(points <= MOST_POINTS);
+    for (size_t p = 0; p < points; p++) {
+        values[p] = grid_point(t, axes, n_axes, p);
+        options[p] = cllm__baseline_bpr_options(&values[p], TUNING_SEED);
+    }
+    t->meter.total = (double)points;
+    cllm_status status = cllm__bpr_create_several(models, points, &t->inner.train, options, t->options->pool, &t->quiet, err);
+    for (; point < points && status == CLLM_OK; point++) {
+        status = consider(t, &models[point], &values[point], &better, err);
+    }
+    for (; point < points; point++) cllm__baseline_free(&models[point]);
+    return status;
 }
 
 /* Where each trial is dear, a grid low … high is walked from 0 up, or else down, as long as it gets better. */
@@ -157,8 +203,6 @@ static cllm_status walk(tuning *t, cllm__baseline_parameter parameter, double st
             bool goes_on;
             cllm__baseline_values values = *t->values;
             values.value[parameter] = middle * pow(step, next);
-            cllm__log(t->options->host, CLLM_LOG_INFO, "tuning %s on %zu items: trial %zu", cllm__baseline_name(t->kind),
-                      t->inner.train.n_items, t->trials + 1);
             CLLM_TRY(attempt(t, &values, &goes_on, err));
             if (!goes_on) break;
             better = true;
@@ -170,40 +214,49 @@ static cllm_status walk(tuning *t, cllm__baseline_parameter parameter, double st
 static cllm_status tune_ease(tuning *t, cllm__baseline_parameter lambda, cllm_error *err) {
     bool better;
     cllm__baseline_values values = *t->values;
-    cllm__log(t->options->host, CLLM_LOG_INFO, "tuning %s on %zu items: trial 1", cllm__baseline_name(t->kind),
-              t->inner.train.n_items);
     CLLM_TRY(attempt(t, &values, &better, err));
     CLLM_TRY(walk(t, lambda, 2, -LAMBDA_DOWN, LAMBDA_UP, err));
     if (t->kind == CLLM__BASE_EASE_TEXT) CLLM_TRY(walk(t, CLLM__TEXT_WEIGHT, sqrt(10), -WEIGHT_STEPS, WEIGHT_STEPS, err));
     return CLLM_OK;
 }
 
-static cllm_status tune_one(tuning *t, cllm__baseline_kind kind, cllm_error *err) {
+static cllm_status try_values(tuning *t, cllm_error *err) {
     static const axis itemknn[] = {{CLLM__ITEMKNN_NEIGHBOURS, 3, {20, 100, 500}},
                                    {CLLM__ITEMKNN_SHRINKAGE, 4, {0, 10, 100, 1000}}};
     static const axis userknn[] = {{CLLM__USERKNN_NEIGHBOURS, 4, {50, 100, 300, 1000}}};
     static const axis als[] = {{CLLM__ALS_REGULARIZATION, 3, {16, 64, 256}}, {CLLM__ALS_ALPHA, 3, {8, 32, 128}}};
     static const axis bpr[] = {{CLLM__BPR_LEARNING_RATE, 2, {0.05, 0.1}}, {CLLM__BPR_REGULARIZATION, 3, {0.01, 0.03, 0.1}}};
-    t->kind = kind;
-    t->trials = 0;
-    switch (kind) {
+    switch (t->kind) {
     case CLLM__BASE_ITEMKNN: return try_grid(t, itemknn, CLLM_LEN(itemknn), err);
     case CLLM__BASE_USERKNN: return try_grid(t, userknn, CLLM_LEN(userknn), err);
     case CLLM__BASE_ALS:
         CLLM_TRY(try_grid(t, als, CLLM_LEN(als), err));
         return walk(t, CLLM__ALS_FACTORS, 2, 0, ALS_DOUBLINGS, err);
-    case CLLM__BASE_BPR: return try_grid(t, bpr, CLLM_LEN(bpr), err);
+    case CLLM__BASE_BPR: return try_bpr(t, bpr, CLLM_LEN(bpr), err);
     case CLLM__BASE_EASE: return tune_ease(t, CLLM__EASE_LAMBDA, err);
     case CLLM__BASE_EASE_TEXT: return tune_ease(t, CLLM__TEXT_LAMBDA, err);
     default: return CLLM_OK;
     }
 }
 
+static cllm_status tune_one(tuning *t, cllm__baseline_kind kind, cllm_error *err) {
+    char phase[32];
+    double began = cllm__now();
+    snprintf(phase, sizeof phase, "tune %s", cllm__baseline_name(kind));
+    t->kind = kind;
+    t->trials = 0;
+    t->meter = cllm__meter_begin(t->options->host, phase, "trials", 0);
+    CLLM_TRY(try_values(t, err));
+    cllm__meter_end(&t->meter, (double)t->trials, NULL);
+    t->values->seconds[kind] = cllm__now() - began;
+    return CLLM_OK;
+}
+
 cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted[CLLM__BASE_KINDS],
                                 const cllm__interactions *train, const cllm__tfidf *features,
                                 const cllm__baselines_options *options, cllm_error *err) {
     tuning t = {.options = options, .features = features, .values = values};
-    if (options->host != NULL) t.quiet = (cllm_host){.cancelled = options->host->cancelled, .user = options->host->user};
+    t.quiet = (cllm_host){.progress = pass_on, .cancelled = cancelled, .user = &t};
     cllm_status status;
     CLLM_TRY_CLEAN(split_inner(&t.inner, train, err));
     bool enough = t.inner.held.count >= MIN_TARGETS;

@@ -109,6 +109,7 @@ void cllm__baseline_overlay(cllm__baseline_values *values, const cllm__baseline_
         if (!from->known[g_table[p].kind]) continue;
         values->value[p] = from->value[p];
         values->known[g_table[p].kind] = true;
+        values->seconds[g_table[p].kind] = from->seconds[g_table[p].kind];
     }
 }
 
@@ -129,6 +130,14 @@ static bool has_text(struct json_object *object, const char *key, const char *te
            strcmp(json_object_get_string(member), text) == 0;
 }
 
+/* 0 where there is nothing believable. */
+static double get_seconds(struct json_object *object) {
+    struct json_object *member;
+    if (!json_object_object_get_ex(object, "seconds", &member)) return 0;
+    double seconds = json_object_get_double(member);
+    return seconds > 0 && seconds < 1e9 ? seconds : 0;
+}
+
 /* One model's parameters: all of them or none. */
 static void take_model(cllm__baseline_values *values, struct json_object *root, cllm__baseline_kind kind) {
     struct json_object *member;
@@ -139,6 +148,7 @@ static void take_model(cllm__baseline_values *values, struct json_object *root, 
         if (g_table[p].kind == kind && !get_number(member, p, &taken.value[p])) return;
     }
     taken.known[kind] = true;
+    taken.seconds[kind] = get_seconds(member);
     *values = taken;
 }
 
@@ -177,6 +187,7 @@ void cllm__baseline_write_cache(const cllm__baseline_values *values, const cllm_
             n += snprintf(text + n, sizeof text - (size_t)n, "%s\"%s\": %.17g", between, g_table[p].name, values->value[p]);
             between = ", ";
         }
+        if (values->seconds[k] > 0) n += snprintf(text + n, sizeof text - (size_t)n, "%s\"seconds\": %.3g", between, values->seconds[k]);
         n += snprintf(text + n, sizeof text - (size_t)n, "}");
     }
     n += snprintf(text + n, sizeof text - (size_t)n, "}\n");

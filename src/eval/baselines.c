@@ -35,8 +35,7 @@ static bool needs_texts(cllm__baseline_kind kind) {
 static cllm_status parse_list(wishes *w, const char *list, cllm_error *err) {
     *w = (wishes){.by_name = list != NULL && strcmp(list, "all") != 0};
     if (!w->by_name) {
-        int last = list == NULL ? CLLM__BASE_EASE_TEXT : CLLM__BASE_KINDS - 1;
-        for (int k = CLLM__BASE_POPULARITY; k <= last; k++) w->kinds[w->count++] = (cllm__baseline_kind)k;
+        for (int k = CLLM__BASE_POPULARITY; k < CLLM__BASE_KINDS; k++) w->kinds[w->count++] = (cllm__baseline_kind)k;
         return CLLM_OK;
     }
     if (strcmp(list, "none") == 0) return CLLM_OK;
@@ -112,6 +111,16 @@ static cllm__als_options als_options(const double *v, uint64_t seed) {
                                .seed = seed};
 }
 
+cllm__bpr_options cllm__baseline_bpr_options(const cllm__baseline_values *values, uint64_t seed) {
+    const double *v = values->value;
+    return (cllm__bpr_options){.factors = (size_t)v[CLLM__BPR_FACTORS],
+                               .learning_rate = v[CLLM__BPR_LEARNING_RATE],
+                               .regularization = v[CLLM__BPR_REGULARIZATION],
+                               .epochs = (size_t)v[CLLM__BPR_EPOCHS],
+                               .popular_negatives = v[CLLM__BPR_POPULAR] != 0,
+                               .seed = seed};
+}
+
 cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind, const cllm__baseline_values *values,
                                   const cllm__interactions *train, const cllm__tfidf *features, uint64_t seed,
                                   const cllm__baselines_options *options, const cllm_host *host, cllm_error *err) {
@@ -138,12 +147,7 @@ cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind,
     case CLLM__BASE_BPR:
     case CLLM__BASE_KINDS: break;
     }
-    cllm__bpr_options o = {.factors = (size_t)v[CLLM__BPR_FACTORS],
-                           .learning_rate = v[CLLM__BPR_LEARNING_RATE],
-                           .regularization = v[CLLM__BPR_REGULARIZATION],
-                           .epochs = (size_t)v[CLLM__BPR_EPOCHS],
-                           .popular_negatives = v[CLLM__BPR_POPULAR] != 0,
-                           .seed = seed};
+    cllm__bpr_options o = cllm__baseline_bpr_options(values, seed);
     return cllm__bpr_create(out, train, &o, pool, host, err);
 }
 
@@ -178,8 +182,10 @@ static cllm_status create_all(cllm__baselines *out, wishes *w, const cllm__basel
     CLLM_TRY(find_values(&values, w, settings, train, &out->features, options, err));
     CLLM_TRY(CLLM_NEW(out->models, w->count, err));
     for (; out->count < w->count; out->count++) {
-        CLLM_TRY(cllm__baseline_create(&out->models[out->count], w->kinds[out->count], &values, train, &out->features,
-                                       options->seed, options, options->host, err));
+        cllm__baseline *model = &out->models[out->count];
+        cllm__baseline_kind kind = w->kinds[out->count];
+        CLLM_TRY(cllm__baseline_create(model, kind, &values, train, &out->features, options->seed, options, options->host, err));
+        model->tuning_seconds = values.seconds[kind];
     }
     return CLLM_OK;
 }

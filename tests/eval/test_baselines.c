@@ -380,7 +380,7 @@ static void test_bpr(void **state) {
     fixture f = make_fixture(USERS, ITEMS, 20, 8);
     static double users[USERS * 20], items[ITEMS * 20], bias[ITEMS];
     static const cllm__bpr_options options[] = {/* factors, rate, regularization, epochs, popular negatives, seed */
-                                                {5, 0.1, 0.02, 30, false, 1},
+                                                {5, 0.1, 0.02, 60, false, 1},
                                                 {20, 0.05, 0, 20, false, 2},
                                                 {16, 0.1, 0.1, 20, true, 3}};
     for (size_t n = 0; n < CLLM_LEN(options); n++) {
@@ -416,6 +416,41 @@ static void test_bpr(void **state) {
     assert_int_equal(cllm__bpr_create(&b, &f.split[0], &(cllm__bpr_options){4, 10, 10, 50, false, 1}, NULL, NULL, &err),
                      CLLM_ERR_DATA);
     check_message(&err, "diverges");
+    free_fixture(&f);
+}
+
+/* Side by side, with more steps than are drawn at once, each is to the bit what it is alone. */
+static void test_bpr_several(void **state) {
+    (void)state;
+    cllm_error err;
+    enum { MODELS = 3 };
+    fixture f = make_fixture(USERS, ITEMS, 20, 8);
+    cllm__bpr_options o[MODELS] = {{5, 0.1, 0.02, 400, false, 1}, {20, 0.05, 0, 400, false, 1}, {16, 0.1, 0.1, 400, false, 1}};
+    assert_true(f.split[0].count * o[0].epochs > 3 * (1 << 15));
+    for (int threads = 1; threads <= 3; threads++) {
+        cllm__pool *pool;
+        cllm__baseline several[MODELS], alone;
+        check_ok(cllm__pool_create(&pool, threads, &err), &err);
+        check_ok(cllm__bpr_create_several(several, MODELS, &f.split[0], o, pool, NULL, &err), &err);
+        for (size_t m = 0; m < MODELS; m++) {
+            check_ok(cllm__bpr_create(&alone, &f.split[0], &o[m], NULL, NULL, &err), &err);
+            float *one = all_scores(&alone, USERS, ITEMS), *other = all_scores(&several[m], USERS, ITEMS);
+            assert_memory_equal(one, other, USERS * ITEMS * sizeof(float));
+            assert_string_equal(alone.parameters, several[m].parameters);
+            free(one);
+            free(other);
+            cllm__baseline_free(&alone);
+            cllm__baseline_free(&several[m]);
+        }
+        cllm__pool_free(pool);
+    }
+    cllm__baseline none[MODELS];
+    o[2].seed = 2;
+    assert_int_equal(cllm__bpr_create_several(none, MODELS, &f.split[0], o, NULL, NULL, &err), CLLM_ERR_USAGE);
+    check_message(&err, "the same epochs, seed and negatives");
+    o[2].seed = 1;
+    o[2].learning_rate = o[2].regularization = 10;
+    assert_int_equal(cllm__bpr_create_several(none, MODELS, &f.split[0], o, NULL, NULL, &err), CLLM_ERR_DATA);
     free_fixture(&f);
 }
 
@@ -524,6 +559,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_popularity_and_random),  cmocka_unit_test(test_itemknn),  cmocka_unit_test(test_ease),
         cmocka_unit_test(test_ease_refuses),           cmocka_unit_test(test_als),      cmocka_unit_test(test_bpr),
+        cmocka_unit_test(test_bpr_several),
         cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_smallest), cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
