@@ -95,6 +95,16 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
     return CLLM_OK;
 }
 
+/* What tuning took, of those baselines of which it is known. */
+static struct json_object *tuning_json(const cllm__baselines *baselines) {
+    struct json_object *object = json_object_new_object();
+    for (size_t i = 0; i < baselines->count; i++) {
+        const cllm__baseline *b = &baselines->models[i];
+        if (b->tuning_seconds > 0) json_object_object_add(object, b->scorer.name, json_object_new_double(b->tuning_seconds));
+    }
+    return object;
+}
+
 /* One user's line of --per-user. */
 static cllm_status visit(void *context, const cllm__eval_user *user, cllm_error *err) {
     evaluating *e = context;
@@ -158,6 +168,7 @@ static cllm_status evaluate(evaluating *e, struct json_object **report, cllm_err
         }
     }
     json_object_object_add(*report, "dataset", json_object_new_string(cllm__dataset_path(e->dataset)));
+    json_object_object_add(*report, "tuning_seconds", tuning_json(&e->baselines));
     return CLLM_OK;
 }
 

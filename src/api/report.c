@@ -1,4 +1,5 @@
 /* One HTML file that shows what runs found. */
+#include <math.h>
 #include <string.h>
 
 #include "api/report_data.h"
@@ -57,6 +58,7 @@ static cllm_status write_group(cllm__page *page, const cllm__report_data *data, 
     size_t count;
     CLLM_TRY(cllm__report_rows(data, group, &rows, &count, err));
     cllm__report_tables(page, data, group, rows, count);
+    cllm__report_mean_table(page, data, group);
     cllm_status status = cllm__report_comparison(page, data, group, rows, count, err);
     const cllm__report_run *best = NULL;
     for (size_t i = 0; i < count && best == NULL; i++) best = rows[i].run;
@@ -92,11 +94,15 @@ static cllm_status summarise(const cllm__report_data *data, const char *title, u
         struct json_object *run = json_object_new_object();
         json_object_object_add(run, "name", json_object_new_string(data->runs[i].name));
         json_object_object_add(run, "run", json_object_new_string(data->runs[i].path));
+        cllm__json_put_text(run, "preset", data->runs[i].run.config.preset);
+        json_object_object_add(run, "seed", json_object_new_uint64(data->runs[i].run.config.seed));
         json_object_object_add(run, "training_seconds", json_object_new_double(data->runs[i].seconds));
+        if (isfinite(data->runs[i].memory)) json_object_object_add(run, "peak_memory_bytes", json_object_new_double(data->runs[i].memory));
         json_object_object_add(run, "evaluation", json_object_get(data->runs[i].evaluation));
         json_object_array_add(runs, run);
     }
     json_object_object_add(object, "runs", runs);
+    json_object_object_add(object, "means", json_object_get(data->means));
     return cllm__json_to_text(object, json, err);
 }
 

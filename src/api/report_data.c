@@ -49,6 +49,9 @@ static cllm_status read_log(cllm__report_run *run, cllm_error *err) {
         double seconds = cllm__json_number(json_object_array_get_idx(run->epochs, i), "seconds");
         if (isfinite(seconds)) run->seconds += seconds;
     }
+    double whole = cllm__json_number(run->run.manifest, "seconds");
+    if (whole >= 0 && whole < 1e12) run->seconds = whole;
+    run->memory = cllm__json_number(run->run.manifest, "peak_memory_bytes");
     return CLLM_OK;
 }
 
@@ -107,13 +110,23 @@ static void group_runs(cllm__report_data *data) {
     }
 }
 
+/* What a run is compared with: all that was asked for, or the best of that, where a run before it has found out which it is. */
+static const char *baselines_for(const cllm__report_data *data, const cllm__report_run *run) {
+    for (const cllm__report_run *first = data->runs; first < run; first++) {
+        if (first->group != run->group) continue;
+        struct json_object *paired = cllm__json_at(first->evaluation, "paired");
+        return paired != NULL ? cllm__json_shown(paired, "best_baseline") : "none";
+    }
+    return data->options->baselines;
+}
+
 static cllm_status evaluate_run(const cllm__report_data *data, cllm__report_run *run, cllm_error *err) {
     cllm_evaluate_options options;
     cllm_evaluate_options_init(&options);
     options.run = run->path;
     options.dataset = data->options->dataset;
     options.split = data->options->split;
-    options.baselines = data->options->baselines;
+    options.baselines = baselines_for(data, run);
     options.profile = data->options->profile;
     options.threads = data->options->threads;
     options.host = data->options->host;
@@ -133,7 +146,8 @@ cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err) {
     CLLM_TRY(name_runs(data, err));
     group_runs(data);
     for (size_t i = 0; i < data->n_runs; i++) CLLM_TRY(evaluate_run(data, &data->runs[i], err));
-    return CLLM_OK;
+    data->means = cllm__report_means(data);
+    return data->means == NULL ? cllm__fail_nomem(err) : CLLM_OK;
 }
 
 void cllm__report_data_free(cllm__report_data *data) {
@@ -145,6 +159,8 @@ void cllm__report_data_free(cllm__report_data *data) {
         json_object_put(data->runs[i].epochs);
     }
     cllm__free(data->runs);
+    json_object_put(data->means);
+    data->means = NULL;
     data->runs = NULL;
     data->n_runs = 0;
 }

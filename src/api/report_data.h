@@ -17,7 +17,8 @@ typedef struct cllm__report_run {
     struct json_object *evaluation; /* of cllm_evaluate() */
     struct json_object *summary;    /* of the data set */
     struct json_object *epochs;     /* array: the lines of log.jsonl that tell of an epoch */
-    double seconds;                 /* of all epochs */
+    double seconds;                 /* of training; in the manifest, or of all epochs */
+    double memory;                  /* its peak in bytes, in the manifest; else NaN */
     size_t group;                   /* runs on the same data have the same number */
     int style;                      /* in figures */
 } cllm__report_run;
@@ -26,9 +27,11 @@ typedef struct cllm__report_data {
     const cllm_report_options *options;
     cllm__report_run *runs;
     size_t n_runs, n_groups;
+    struct json_object *means; /* array, over seeds (report_means.c) */
 } cllm__report_data;
 
-/* `data` is {0} but for its options, and freed by the caller in every case. Every run is looked at before the first is evaluated. */
+/* `data` is {0} but for its options, and freed by the caller in every case. Every run is looked at before the first is evaluated. The
+ * baselines are measured with the first run of a group; the others are compared with the best of these. */
 CLLM_CHECK cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err);
 void cllm__report_data_free(cllm__report_data *data);
 
@@ -40,6 +43,11 @@ bool cllm__report_is_upkeep(const char *setting);
 const char *cllm__report_own_model(const cllm__report_run *run);
 /* The metric that orders the table: the headline's first NDCG, else its last; and how the headline calls it. */
 void cllm__report_main_metric(const cllm__report_run *run, const char **metric, const char **label);
+
+/* Runs that differ in nothing but their seed, two or more, as one object each: {"data", "hash", "preset", "runs": [names], "seeds": [numbers],
+ * "mean": {metric: of the headline's}, "paired": {"best_baseline", "metric", "difference": mean, "differences": [by run], "intervals"},
+ * "training_seconds": mean, "peak_memory_bytes": largest}; what is not known is left out. The caller puts the array; NULL: no memory. */
+struct json_object *cllm__report_means(const cllm__report_data *data);
 
 /* ---- Parts of the page (report_figures.c, report_tables.c, report_samples.c) ---- */
 
@@ -54,6 +62,8 @@ typedef struct cllm__report_row {
 CLLM_CHECK cllm_status cllm__report_rows(const cllm__report_data *data, size_t group, cllm__report_row **rows, size_t *count, cllm_error *err);
 
 void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t group, const cllm__report_row *rows, size_t count);
+/* The group's means over seeds, if there are any. */
+void cllm__report_mean_table(cllm__page *page, const cllm__report_data *data, size_t group);
 /* What the runs were given: backbone, preset, settings, time. */
 void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size_t group);
 CLLM_CHECK cllm_status cllm__report_comparison(cllm__page *page, const cllm__report_data *data, size_t group, const cllm__report_row *rows,

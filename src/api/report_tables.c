@@ -22,6 +22,11 @@ static void duration(double seconds, char text[32]) {
     else snprintf(text, 32, "%ld h %02ld min", whole / 3600, whole / 60 % 60);
 }
 
+static void memory_cell(cllm__page *page, double bytes) {
+    if (bytes > 0 && bytes < 1e15) cllm__page_put(page, "<td class=\"n\">%.0f MB</td>", 1e-6 * bytes);
+    else cllm__page_put(page, "<td class=\"n\">–</td>");
+}
+
 static void term(cllm__page *page, const char *name, const char *value) {
     cllm__page_put(page, "<div>");
     cllm__page_element(page, "dt", name);
@@ -208,6 +213,78 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
     missing_transformers(page, rows, count);
 }
 
+/* ---- Means over seeds ---- */
+
+/* The mean of the paired differences, and how far they lie apart. */
+static void mean_difference_cell(cllm__page *page, struct json_object *paired) {
+    struct json_object *differences = cllm__json_at(paired, "differences");
+    size_t n = differences != NULL ? json_object_array_length(differences) : 0;
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        double difference = json_object_get_double(json_object_array_get_idx(differences, i));
+        low = fmin(low, difference);
+        high = fmax(high, difference);
+    }
+    cllm__page_put(page, "<td class=\"n\">");
+    if (n > 0) {
+        cllm__page_put(page, "%+.4f<small>%+.4f to %+.4f</small><small>", cllm__json_number(paired, "difference"), low, high);
+        cllm__page_text(page, cllm__json_shown(paired, "best_baseline"), 40);
+        cllm__page_put(page, "</small>");
+    }
+    cllm__page_put(page, "</td>");
+}
+
+static void mean_row(cllm__page *page, struct json_object *mean, struct json_object *headline) {
+    struct json_object *runs = cllm__json_at(mean, "runs"), *seeds = cllm__json_at(mean, "seeds");
+    char text[32];
+    cllm__page_put(page, "<tr class=\"run\"><th scope=\"row\">");
+    for (size_t i = 0; i < json_object_array_length(runs); i++) {
+        if (i > 0) cllm__page_put(page, ", ");
+        cllm__page_data(page, json_object_get_string(json_object_array_get_idx(runs, i)), 60);
+    }
+    cllm__page_put(page, "<br/><small class=\"soft\">");
+    cllm__page_text(page, cllm__json_shown(mean, "preset"), 40);
+    cllm__page_put(page, "</small></th><td>");
+    for (size_t i = 0; i < json_object_array_length(seeds); i++) {
+        cllm__page_put(page, "%s%s", i > 0 ? ", " : "", json_object_get_string(json_object_array_get_idx(seeds, i)));
+    }
+    cllm__page_put(page, "</td>");
+    for (size_t h = 0; h < json_object_array_length(headline); h++) {
+        double value = cllm__json_number(cllm__json_at(mean, "mean"), cllm__json_shown(json_object_array_get_idx(headline, h), "metric"));
+        cllm__page_put(page, "<td class=\"n\">%.4f</td>", value);
+    }
+    mean_difference_cell(page, cllm__json_at(mean, "paired"));
+    duration(cllm__json_number(mean, "training_seconds"), text);
+    cllm__page_put(page, "<td class=\"n\">%s</td>", text);
+    memory_cell(page, cllm__json_number(mean, "peak_memory_bytes"));
+    cllm__page_put(page, "</tr>\n");
+}
+
+void cllm__report_mean_table(cllm__page *page, const cllm__report_data *data, size_t group) {
+    const cllm__report_run *first = first_of(data, group);
+    struct json_object *headline = cllm__json_at(first->evaluation, "headline");
+    bool begun = false;
+    for (size_t i = 0; i < json_object_array_length(data->means); i++) {
+        struct json_object *mean = json_object_array_get_idx(data->means, i);
+        if (strcmp(cllm__json_shown(mean, "hash"), cllm__json_shown(first->run.manifest, "dataset/hash")) != 0) continue;
+        if (!begun) {
+            cllm__page_put(page, "<h3>Means over seeds</h3>\n<div class=\"wide\"><table><caption>Runs that differ in their seed alone; in small print the "
+                                 "smallest and the largest difference.</caption><thead><tr><th scope=\"col\">runs</th><th scope=\"col\">seeds</th>");
+            for (size_t h = 0; h < json_object_array_length(headline); h++) {
+                cllm__page_put(page, "<th scope=\"col\" class=\"n\">");
+                cllm__page_text(page, cllm__json_shown(json_object_array_get_idx(headline, h), "label"), 0);
+                cllm__page_put(page, "</th>");
+            }
+            cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline shown</th><th scope=\"col\" class=\"n\">training</th>"
+                                 "<th scope=\"col\" class=\"n\">peak memory</th></tr></thead>\n<tbody>",
+                           cllm__json_shown(first->evaluation, "paired/metric"));
+            begun = true;
+        }
+        mean_row(page, mean, headline);
+    }
+    if (begun) cllm__page_put(page, "</tbody></table></div>\n");
+}
+
 /* ---- How the runs were made ---- */
 
 static void changed_settings(cllm__page *page, const cllm__report_run *run) {
@@ -231,7 +308,7 @@ static void changed_settings(cllm__page *page, const cllm__report_run *run) {
 void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size_t group) {
     cllm__page_put(page, "<h3>How the runs were made</h3>\n<div class=\"wide\"><table><thead><tr><th scope=\"col\">run</th><th scope=\"col\">backbone</th>"
                          "<th scope=\"col\">preset</th><th scope=\"col\">settings unlike the preset’s</th><th scope=\"col\" class=\"n\">rec epoch taken</th>"
-                         "<th scope=\"col\" class=\"n\">training</th></tr></thead>\n<tbody>");
+                         "<th scope=\"col\" class=\"n\">training</th><th scope=\"col\" class=\"n\">peak memory</th></tr></thead>\n<tbody>");
     for (size_t i = 0; i < data->n_runs; i++) {
         const cllm__report_run *run = &data->runs[i];
         if (run->group != group) continue;
@@ -265,7 +342,9 @@ void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size
         else snprintf(text, sizeof text, "–");
         cllm__page_put(page, "</td><td class=\"n\">%s</td>", text);
         duration(run->seconds, text);
-        cllm__page_put(page, "<td class=\"n\">%s</td></tr>\n", text);
+        cllm__page_put(page, "<td class=\"n\">%s</td>", text);
+        memory_cell(page, run->memory);
+        cllm__page_put(page, "</tr>\n");
     }
     cllm__page_put(page, "</tbody></table></div>\n");
 }

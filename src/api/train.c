@@ -2,6 +2,7 @@
  * Training from the outside: options in, run folder out. Puts data, backbone, trainer and evaluation together; the trainer
  * itself knows neither files nor metrics.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,8 @@ typedef struct training {
     cllm__model_scorer scorer;
     bool final; /* the stage: fitting once more on all rows */
     double began;
+    double earlier_seconds; /* and memory, of the calls that this one goes on from */
+    uint64_t earlier_memory;
 } training;
 
 static void training_free(training *t) {
@@ -124,6 +127,21 @@ static char *in_run(const training *t, const char *name) {
     return cllm__path_join(t->run.folder, name);
 }
 
+/* What training has taken, all calls together: for the manifest, and for the checkpoint from which another call goes on. */
+static void put_costs(const training *t, struct json_object *object) {
+    uint64_t memory = cllm__peak_memory();
+    if (memory < t->earlier_memory) memory = t->earlier_memory;
+    json_object_object_add(object, "seconds", json_object_new_double(t->earlier_seconds + cllm__now() - t->began));
+    json_object_object_add(object, "peak_memory_bytes", json_object_new_uint64(memory));
+}
+
+static void take_costs(training *t, struct json_object *object) {
+    struct json_object *value = NULL;
+    double seconds = cllm__json_number(object, "seconds");
+    if (seconds > 0 && seconds < INFINITY) t->earlier_seconds = seconds;
+    if (json_object_object_get_ex(object, "peak_memory_bytes", &value)) t->earlier_memory = json_object_get_uint64(value);
+}
+
 /* Each stage has its own file: a crash between two stages leaves the first one's behind, which is no beginning for the second. */
 static const char *checkpoint_name(bool final) {
     return final ? "final-checkpoint.safetensors" : "checkpoint.safetensors";
@@ -134,6 +152,7 @@ static cllm_status save_checkpoint(void *context, cllm_error *err) {
     struct json_object *extra = json_object_new_object(), *validation = NULL;
     json_object_object_add(extra, "csv", json_object_new_int64((int64_t)t->log.csv_size));
     json_object_object_add(extra, "json", json_object_new_int64((int64_t)t->log.json_size));
+    put_costs(t, extra);
     if (json_object_object_get_ex(t->run.manifest, "validation", &validation)) json_object_object_add(extra, "validation", json_object_get(validation));
     char *path = in_run(t, checkpoint_name(t->final));
     cllm_status status = path == NULL ? cllm__fail_nomem(err)
@@ -391,10 +410,12 @@ static cllm_status load_checkpoint(training *t, cllm_error *err) {
     if (path == NULL) return cllm__fail_nomem(err);
     struct json_object *extra = NULL, *validation = NULL;
     cllm_status status = CLLM_OK;
+    take_costs(t, t->run.manifest);
     if (cllm__path_exists(path)) {
         status = cllm__checkpoint_load(&t->trainer, path, &extra_text, err);
         if (status == CLLM_OK) {
             extra = json_tokener_parse(extra_text);
+            take_costs(t, extra);
             if (json_object_object_get_ex(extra, "validation", &validation)) json_object_object_add(t->run.manifest, "validation", json_object_get(validation));
             cllm__log(host_of(t), CLLM_LOG_INFO, "going on at %s epoch %d, step %zu", cllm__phase_name(t->trainer.at.phase), t->trainer.at.epoch + 1,
                       t->trainer.at.batch + 1);
@@ -546,6 +567,7 @@ static cllm_status end_stage(training *t, const char *stage, const char *state, 
     cllm__json_put_text(t->run.manifest, "status", state);
     json_object_object_add(t->run.manifest, "csv_size", json_object_new_int64((int64_t)t->log.csv_size));
     json_object_object_add(t->run.manifest, "log_size", json_object_new_int64((int64_t)t->log.json_size));
+    put_costs(t, t->run.manifest);
     CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
     remove_checkpoints(t);
     return CLLM_OK;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 void cllm__log(const cllm_host *host, cllm_log_level level, const char *format, ...) {
@@ -26,6 +27,11 @@ double cllm__now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+uint64_t cllm__peak_memory(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 && usage.ru_maxrss > 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
 cllm__meter cllm__meter_begin(const cllm_host *host, const char *phase, const char *unit, double total) {

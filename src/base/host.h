@@ -11,6 +11,8 @@ CLLM_CHECK cllm_status cllm__check_cancelled(const cllm_host *host, cllm_error *
 
 /* Seconds on a monotonic clock. */
 double cllm__now(void);
+/* Bytes of memory that this process has held at once so far, at most; 0 where the system does not tell. */
+uint64_t cllm__peak_memory(void);
 
 /* Progress of one phase; throttled to about ten reports a second, so _update may be called for every row. */
 typedef struct cllm__meter {

@@ -109,7 +109,7 @@ static cllm_status run_demo(FILE *to, const char *folder, const paths *p, uint64
     cllm_evaluate_options evaluate;
     cllm_evaluate_options_init(&evaluate);
     evaluate.run = p->run;
-    evaluate.baselines = "random,popularity,itemknn,textknn,ease,ease_text";
+    evaluate.baselines = "random,popularity,itemknn,textknn,ease,ease_text,userknn,als,bpr";
     evaluate.content = true;
     evaluate.threads = threads;
     evaluate.host = host;

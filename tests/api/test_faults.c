@@ -273,6 +273,7 @@ static cllm_status call_evaluate(cllm_error *err) {
     cllm_evaluate_options options;
     cllm_evaluate_options_init(&options);
     options.run = in("run");
+    options.baselines = "popularity,itemknn,textknn,ease,ease_text"; /* test_faults_studies.c has all */
     options.threads = 1;
     char *json = NULL;
     cllm_status status = cllm_evaluate(&options, &json, err);

@@ -78,7 +78,6 @@ static cllm_status call_baselines(cllm_error *err) {
     cllm_evaluate_options options;
     cllm_evaluate_options_init(&options);
     options.dataset = in("data");
-    options.baselines = "all";
     options.threads = 1;
     char *json = NULL;
     cllm_status status = cllm_evaluate(&options, &json, err);
@@ -248,6 +247,7 @@ static cllm_status call_report(cllm_error *err) {
     options.runs = runs;
     options.n_runs = 2;
     options.output = in("new.html");
+    options.baselines = "popularity,ease";
     options.threads = 1;
     options.force = true;
     return cllm_report(&options, NULL, err);
