@@ -218,20 +218,16 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
 /* The mean of the paired differences, and how far they lie apart. */
 static void mean_difference_cell(cllm__page *page, struct json_object *paired) {
     struct json_object *differences = cllm__json_at(paired, "differences");
-    size_t n = differences != NULL ? json_object_array_length(differences) : 0;
+    size_t n = json_object_array_length(differences);
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         double difference = json_object_get_double(json_object_array_get_idx(differences, i));
         low = fmin(low, difference);
         high = fmax(high, difference);
     }
-    cllm__page_put(page, "<td class=\"n\">");
-    if (n > 0) {
-        cllm__page_put(page, "%+.4f<small>%+.4f to %+.4f</small><small>", cllm__json_number(paired, "difference"), low, high);
-        cllm__page_text(page, cllm__json_shown(paired, "best_baseline"), 40);
-        cllm__page_put(page, "</small>");
-    }
-    cllm__page_put(page, "</td>");
+    cllm__page_put(page, "<td class=\"n\">%+.4f<small>%+.4f to %+.4f</small><small>", cllm__json_number(paired, "difference"), low, high);
+    cllm__page_text(page, cllm__json_shown(paired, "best_baseline"), 40);
+    cllm__page_put(page, "</small></td>");
 }
 
 static void mean_row(cllm__page *page, struct json_object *mean, struct json_object *headline) {
@@ -253,7 +249,7 @@ static void mean_row(cllm__page *page, struct json_object *mean, struct json_obj
         double value = cllm__json_number(cllm__json_at(mean, "mean"), cllm__json_shown(json_object_array_get_idx(headline, h), "metric"));
         cllm__page_put(page, "<td class=\"n\">%.4f</td>", value);
     }
-    mean_difference_cell(page, cllm__json_at(mean, "paired"));
+    if (cllm__json_at(mean, "paired") != NULL) mean_difference_cell(page, cllm__json_at(mean, "paired"));
     duration(cllm__json_number(mean, "training_seconds"), text);
     cllm__page_put(page, "<td class=\"n\">%s</td>", text);
     memory_cell(page, cllm__json_number(mean, "peak_memory_bytes"));
@@ -275,9 +271,10 @@ void cllm__report_mean_table(cllm__page *page, const cllm__report_data *data, si
                 cllm__page_text(page, cllm__json_shown(json_object_array_get_idx(headline, h), "label"), 0);
                 cllm__page_put(page, "</th>");
             }
-            cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline shown</th><th scope=\"col\" class=\"n\">training</th>"
-                                 "<th scope=\"col\" class=\"n\">peak memory</th></tr></thead>\n<tbody>",
-                           cllm__json_shown(first->evaluation, "paired/metric"));
+            if (cllm__json_at(mean, "paired") != NULL) {
+                cllm__page_put(page, "<th scope=\"col\" class=\"n\">%s against<br/>the best baseline shown</th>", cllm__json_shown(mean, "paired/metric"));
+            }
+            cllm__page_put(page, "<th scope=\"col\" class=\"n\">training</th><th scope=\"col\" class=\"n\">peak memory</th></tr></thead>\n<tbody>");
             begun = true;
         }
         mean_row(page, mean, headline);

@@ -95,6 +95,11 @@ static cllm_status check_config(const cllm__trainer *t, const cllm__backbone_inf
         return cllm__fail(err, CLLM_ERR_USAGE, "width %zu: bag-biases 1 takes %d columns of it; give more", width, CLLM__BAG_BIASES);
     }
     if (config->item_tokens == CLLM__ITEM_TOKENS_ID) return CLLM_OK;
+    if (config->init_text_mean) {
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "init text-mean: composed item tokens begin as the sum of their parts, not at the mean of their texts; take --init normal, "
+                          "or --item-tokens id");
+    }
     if (isinf(config->lambda_c)) {
         return cllm__fail(err, CLLM_ERR_USAGE, "lambda-c inf: one table for both models, which composed item tokens cannot be; take --item-tokens id");
     }

@@ -8,6 +8,7 @@ awk -F '\t' -v OFS='\t' '$1 == "i03" { $2 = "<script>alert(\"1\")</script>" } $1
     $1 == "i05" { $2 = "bell\007 ]]> -- lamp" } { print }' items.tsv >hostile.tsv
 run prepare reviews.tsv --items hostile.tsv --raw-text -o data
 for value in 0 1 100; do run train data -o lambda$value --epochs 1/1/2 --max-text-tokens 8 --lambda-c $value; done
+run train data -o other --epochs 1/1/2 --max-text-tokens 8 --lambda-c 1 --seed 7
 
 run report lambda1 -o one.html --json --samples 4
 equal output "$(get output)" one.html
@@ -52,6 +53,25 @@ check_page three.html
 grep -q -F -e 'What <code>lambda-c</code> does' three.html || die "no curve over lambda-c"
 grep -q -F -e '<title>What &lt;b&gt;λ&lt;/b&gt; &amp; co. do</title>' three.html || die "the title is not escaped"
 ! grep -q -F -e 'does</h3>' one.html || die "a curve over nothing"
+# Runs that differ in their seed alone are averaged; every run is measured as eval measures it, though against the best baseline only.
+run report lambda1 lambda0 other -o seeds.html --json
+check_page seeds.html
+equal series "$(get -n means)" 1
+equal "the averaged runs" "$(get means/0/runs/0) $(get means/0/runs/1) $(get -n means/0/runs)" "lambda1 other 2"
+equal "their seeds" "$(get means/0/seeds/0) $(get means/0/seeds/1)" "1 7"
+equal "the best baseline" "$(get runs/0/evaluation/paired/best_baseline)" "$(get means/0/paired/best_baseline)"
+equal "models of a later run" "$(get -n runs/2/evaluation/models)" 2
+awk -v a="$(get runs/0/evaluation/models/cllm4rec/ndcg@100)" -v b="$(get runs/2/evaluation/models/cllm4rec/ndcg@100)" -v m="$(get means/0/mean/ndcg@100)" \
+    -v da="$(get runs/0/evaluation/paired/difference)" -v db="$(get runs/2/evaluation/paired/difference)" -v d="$(get means/0/paired/difference)" \
+    'function same(x, y) { return x - y < 1e-9 && y - x < 1e-9 } BEGIN { exit !(same((a + b) / 2, m) && same((da + db) / 2, d)) }' || die "these are no means: $(cat stdout)"
+awk -v a="$(get runs/0/peak_memory_bytes)" -v b="$(get runs/2/peak_memory_bytes)" -v m="$(get means/0/peak_memory_bytes)" \
+    'BEGIN { exit !(a > 1e6 && b > 1e6 && m == (a > b ? a : b)) }' || die "the peak of memory is not told: $(cat stdout)"
+difference=$(get runs/2/evaluation/paired/difference)
+run eval other --json
+equal "the difference that eval finds" "$(get paired/difference)" "$difference"
+for part in "Means over seeds" "1, 7" "peak memory"; do grep -q -F -e "$part" seeds.html || die "the report has no '$part'"; done
+! grep -q "Means over seeds" three.html || die "means of runs that differ"
+
 run report lambda1 -o bare.html --baselines none --samples 0 --split valid -q
 check_page bare.html
 grep -q "validation rows of" bare.html || die "the split is not named"

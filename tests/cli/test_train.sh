@@ -53,10 +53,14 @@ equal "folders" "$(ls -d */ | tr -d '\n')" data/run/
 
 # Resuming a finished run does nothing; --final then fits on all rows and keeps what validation chose.
 cp run/model.safetensors chosen
+cp run/run.json run.json
 run train --resume -o run --json
 cmp -s run/model.safetensors chosen || die "resuming a finished run changed it"
 run train --resume --final -o run --json
 equal final "$(get final)" true
+# run.json tells what all of it took: the last fit is added to the first.
+awk -v first="$("$JSON_GET" seconds <run.json)" -v all="$("$JSON_GET" seconds <run/run.json)" -v memory="$("$JSON_GET" peak_memory_bytes <run/run.json)" \
+    'BEGIN { exit !(first > 0 && all > first && memory > 1e6) }' || die "run.json does not tell seconds and peak memory: $(cat run/run.json)"
 cmp -s run/fit.safetensors chosen || die "--final did not keep the measured tables"
 cmp -s run/model.safetensors chosen && die "--final changed nothing"
 
@@ -66,6 +70,7 @@ equal init "$("$JSON_GET" settings/init <worded/run.json)" text-mean
 cmp -s worded/model.safetensors chosen && die "--init text-mean changed nothing"
 equal "init without it" "$("$JSON_GET" settings/init <run/run.json)" normal
 fails 2 "normal or text-mean" train data -o x --init words
+fails 2 "composed item tokens begin as the sum of their parts.*take --init normal" train data -o x --preset accurate --init text-mean
 
 # The other preset, bf16, and a backbone of one's own; --force replaces.
 run train data -o run --force --preset faithful --dtype bf16 --backbone run/backbone --epochs 0/1/1 --max-text-tokens 8 --json

@@ -409,6 +409,8 @@ static void settings_that_do_not_fit_are_refused(void **state) {
         {{"bag-biases=1", "epochs=0/0/1"}, "--bag-sharpness", CLLM_ERR_USAGE},
         {{"bag-biases=1", "readout=bag", "epochs=0/0/1"}, "--bag-sharpness", CLLM_ERR_USAGE},
         {{"item-tokens=text", "epochs=0/0/1"}, "no item has a text", CLLM_ERR_DATA},
+        {{"item-tokens=id+text", "init=text-mean", "epochs=0/0/1"}, "take --init normal", CLLM_ERR_USAGE},
+        {{"item-tokens=spelled", "init=text-mean", "epochs=0/0/1"}, "or --item-tokens id", CLLM_ERR_USAGE},
     };
     world w;
     open_world(&w, 1);
