@@ -19,7 +19,7 @@ int cmd_report(int argc, char **argv) {
         .synopsis = "report RUN... -o FILE.html [options]",
         .about = "Evaluates the runs and writes one HTML file: tables with intervals, runs beside baselines, by length of history and by\n"
                  "popularity of items, losses and validation by epoch, some recommendations. The file loads nothing. If the runs differ in\n"
-                 "one numeric setting only, the metrics are drawn against it.",
+                 "one numeric setting only, the metrics are drawn against it; of runs that differ in their seed alone there are means.",
         .examples = "  cllm4rec report runs/beauty -o beauty.html\n"
                     "  cllm4rec report runs/lambda-* -o lambda.html --baselines ease --title \"What regularisation does\"\n",
         .min_arguments = 0,

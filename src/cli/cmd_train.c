@@ -23,7 +23,7 @@ static const method_flag METHOD[] = {
     {"prompt-order", "random|ascending", "of the history in recommendation prompts (random)"},
     {"finetune", "0|1", "0: no recommendation stage; the pretrained model's next item is recommended (1)"},
     {"dropout", "P", "in the frozen backbone (0)"},
-    {"init", "normal|text-mean", "tokens begin at random, or at the mean of their texts' word embeddings (normal)"},
+    {"init", "normal|text-mean", "tokens (item tokens of kind id) begin at random, or at the mean of their texts' word embeddings (normal)"},
     {"item-tokens", "id|text|id+text|spelled", "a token of its own; composed of the words of the item's text; both; or of its number's pieces (id; accurate: id+text)"},
     {"readout", "transformer|bag", "what reads a history for a recommendation; bag: the plain sum of its tokens (accurate)"},
     {"bag-sharpness", "X", "0: the sum; above: each item speaks for itself, the strongest counting the more the larger X is (0; accurate: 0.5)"},

@@ -34,7 +34,7 @@ grep -q "uniform negatives" stdout || die "the table does not name bpr's paramet
 # 300,000 items, of which most are never bought: EASE would take 1,080 GB.
 awk 'BEGIN { print "#item\ttitle"; for (i = 1; i <= 300000; i++) printf "i%02d\tThing\n", i }' >many.tsv
 run prepare reviews.tsv --items many.tsv -o many -q
-run eval --data many -k 20 --json
+run baseline many -k 20 --set als.factors=1 --set bpr.factors=1 --json
 equal models "$(get -n models)" 6
 grep -q "ease is left out: ease and ease_text on 300000 items needs 1[0-9][0-9][0-9].* GB of memory" stderr || die "no warning about ease"
 grep -q "ease_text is left out: ease_text on 300000 items needs" stderr || die "no warning about ease_text"
