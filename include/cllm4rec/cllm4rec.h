@@ -236,7 +236,8 @@ CLLM_API void cllm_report_options_init(cllm_report_options *options);
 /* Evaluates the runs as cllm_evaluate() does, those after the first of a data set against the best of its baselines alone, and writes
  * one HTML file with inline SVG, which loads and runs nothing: comparison with intervals, means over seeds, by history and
  * popularity, training curves, recommendations. `summary_json` (caller frees; may be NULL) receives {"output","bytes","title",
- * "runs":[{"name","run","preset","seed","training_seconds","peak_memory_bytes","evaluation"}],"means"}: docs/EVALUATION.md. */
+ * "runs":[{"name","run","preset","changed_settings","seed","training_seconds","peak_memory_bytes","evaluation"}],"means"}:
+ * docs/EVALUATION.md. */
 CLLM_API CLLM_CHECK cllm_status cllm_report(const cllm_report_options *options, char **summary_json, cllm_error *err);
 
 /* Zero is the default of each; study and output are needed. */

@@ -95,6 +95,7 @@ static cllm_status summarise(const cllm__report_data *data, const char *title, u
         json_object_object_add(run, "name", json_object_new_string(data->runs[i].name));
         json_object_object_add(run, "run", json_object_new_string(data->runs[i].path));
         cllm__json_put_text(run, "preset", data->runs[i].run.config.preset);
+        json_object_object_add(run, "changed_settings", cllm__report_changed_settings(&data->runs[i]));
         json_object_object_add(run, "seed", json_object_new_uint64(data->runs[i].run.config.seed));
         json_object_object_add(run, "training_seconds", json_object_new_double(data->runs[i].seconds));
         if (isfinite(data->runs[i].memory)) json_object_object_add(run, "peak_memory_bytes", json_object_new_double(data->runs[i].memory));

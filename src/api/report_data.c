@@ -19,6 +19,20 @@ bool cllm__report_is_upkeep(const char *setting) {
     return strcmp(setting, "checkpoint-seconds") == 0;
 }
 
+struct json_object *cllm__report_changed_settings(const cllm__report_run *run) {
+    struct json_object *object = json_object_new_object();
+    cllm__train_config preset;
+    if (cllm__train_config_preset(&preset, run->run.config.preset, NULL) != CLLM_OK) return object;
+    for (size_t i = 0; cllm__train_setting_name(i) != NULL; i++) {
+        const char *name = cllm__train_setting_name(i);
+        char own[160], usual[160];
+        cllm__train_config_get(&run->run.config, name, own, sizeof own);
+        cllm__train_config_get(&preset, name, usual, sizeof usual);
+        if (strcmp(own, usual) != 0 && !cllm__report_is_upkeep(name)) cllm__json_put_text(object, name, own);
+    }
+    return object;
+}
+
 const char *cllm__report_own_model(const cllm__report_run *run) {
     struct json_object *models = cllm__json_at(run->evaluation, "models");
     if (json_object_is_type(models, json_type_object)) {

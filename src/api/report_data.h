@@ -39,6 +39,8 @@ void cllm__report_data_free(cllm__report_data *data);
 void cllm__report_interval(struct json_object *array, double *low, double *high);
 /* Whether a setting says nothing about the model. */
 bool cllm__report_is_upkeep(const char *setting);
+/* The settings unlike the preset's, as an object of texts, those left out that say nothing about the model. The caller puts it. */
+struct json_object *cllm__report_changed_settings(const cllm__report_run *run);
 /* The name of the run itself among its evaluation's models. */
 const char *cllm__report_own_model(const cllm__report_run *run);
 /* The metric that orders the table: the headline's first NDCG, else its last; and how the headline calls it. */

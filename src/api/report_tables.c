@@ -285,21 +285,16 @@ void cllm__report_mean_table(cllm__page *page, const cllm__report_data *data, si
 /* ---- How the runs were made ---- */
 
 static void changed_settings(cllm__page *page, const cllm__report_run *run) {
-    cllm__train_config preset;
+    struct json_object *changed = cllm__report_changed_settings(run);
     const char *between = "";
-    if (cllm__train_config_preset(&preset, run->run.config.preset, NULL) != CLLM_OK) return;
-    for (size_t i = 0; cllm__train_setting_name(i) != NULL; i++) {
-        const char *name = cllm__train_setting_name(i);
-        char own[160], usual[160];
-        cllm__train_config_get(&run->run.config, name, own, sizeof own);
-        cllm__train_config_get(&preset, name, usual, sizeof usual);
-        if (strcmp(own, usual) == 0 || cllm__report_is_upkeep(name)) continue;
+    json_object_object_foreach(changed, name, value) {
         cllm__page_put(page, "%s<code>%s=", between, name);
-        cllm__page_text(page, own, 0);
+        cllm__page_text(page, json_object_get_string(value), 0);
         cllm__page_put(page, "</code>");
         between = " ";
     }
     if (between[0] == '\0') cllm__page_put(page, "none");
+    json_object_put(changed);
 }
 
 void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size_t group) {

@@ -57,6 +57,7 @@ grep -q -F -e '<title>What &lt;b&gt;λ&lt;/b&gt; &amp; co. do</title>' three.htm
 run report lambda1 lambda0 other -o seeds.html --json
 check_page seeds.html
 equal series "$(get -n means)" 1
+equal "a setting unlike the preset's" "$(get runs/1/changed_settings/lambda-c)" 0
 equal "the averaged runs" "$(get means/0/runs/0) $(get means/0/runs/1) $(get -n means/0/runs)" "lambda1 other 2"
 equal "their seeds" "$(get means/0/seeds/0) $(get means/0/seeds/1)" "1 7"
 equal "the best baseline" "$(get runs/0/evaluation/paired/best_baseline)" "$(get means/0/paired/best_baseline)"
@@ -66,6 +67,16 @@ awk -v a="$(get runs/0/evaluation/models/cllm4rec/ndcg@100)" -v b="$(get runs/2/
     'function same(x, y) { return x - y < 1e-9 && y - x < 1e-9 } BEGIN { exit !(same((a + b) / 2, m) && same((da + db) / 2, d)) }' || die "these are no means: $(cat stdout)"
 awk -v a="$(get runs/0/peak_memory_bytes)" -v b="$(get runs/2/peak_memory_bytes)" -v m="$(get means/0/peak_memory_bytes)" \
     'BEGIN { exit !(a > 1e6 && b > 1e6 && m == (a > b ? a : b)) }' || die "the peak of memory is not told: $(cat stdout)"
+if command -v python3 >/dev/null; then
+    results=$(dirname "$0")/../../tools/results
+    "$results" <stdout >rows || die "tools/results fails on the report"
+    mean=$(awk -v v="$(get means/0/mean/ndcg@100)" 'BEGIN { v = sprintf("%.4f", v); sub(/^0/, "", v); print v }')
+    grep -q -F -e "| **mean, preset paper** | 1, 7 |" rows && grep -q "\*\*mean.* | $mean | " rows || die "no row of means with $mean: $(cat rows)"
+    grep -q "train .*data -o lambda0 --preset paper .*--set lambda-c=0" rows || die "no command of a run: $(cat rows)"
+    equal "rows of baselines and runs" "$(grep -c '^| [a-z]' rows)" 12
+    ! echo '{"runs": [{}]}' | "$results" >rows 2>stderr || die "tools/results takes what is no report"
+    grep -q "report … --json" stderr || die "tools/results does not say what it wants"
+fi
 difference=$(get runs/2/evaluation/paired/difference)
 run eval other --json
 equal "the difference that eval finds" "$(get paired/difference)" "$difference"
