@@ -166,8 +166,11 @@ static cllm_status find_values(cllm__baseline_values *values, const wishes *w, c
         tuning |= to_tune[k];
     }
     if (tuning) {
-        CLLM_TRY(cllm__baseline_tune(values, to_tune, train, features, options, err));
-        if (options->cache != NULL) cllm__baseline_write_cache(values, options);
+        bool news = false;
+        cllm_status status = cllm__baseline_tune(values, to_tune, train, features, options, err);
+        for (int k = 0; k < CLLM__BASE_KINDS; k++) news |= to_tune[k] && values->known[k];
+        if (options->cache != NULL && news) cllm__baseline_write_cache(values, options); /* interrupted, too: what is tuned stays so */
+        CLLM_TRY(status);
     }
     cllm__baseline_overlay(values, settings);
     return CLLM_OK;

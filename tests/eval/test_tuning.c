@@ -271,6 +271,28 @@ static void test_memory_limit(void **state) {
     free_fixture(&f);
 }
 
+/* What was tuned before an interruption need not be tuned again. */
+static void test_interrupted_cache(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    cllm__baselines b = {0};
+    listener l;
+    for (int looks = 1; !cllm__path_exists(cache_path("d.json")); looks += 10) {
+        l = (listener){.cancel_after = looks};
+        cllm_host host = {.cancelled = cancel_later, .user = &l};
+        cllm__baselines_options options = {.list = "itemknn,als", .cache = cache_path("d.json"), .data_hash = 7, .host = &host};
+        assert_int_equal(cllm__baselines_create(&b, &f.split[0], &options, &err), CLLM_ERR_INTERRUPTED);
+    }
+    create(&b, &f, "itemknn", cache_path("d.json"), 7, &l);
+    assert_int_equal(l.trials, 0);
+    cllm__baselines_free(&b);
+    create(&b, &f, "als", cache_path("d.json"), 7, &l);
+    assert_true(l.trials > 0);
+    cllm__baselines_free(&b);
+    free_fixture(&f);
+}
+
 /* Each user likes one of five kinds of items and takes one item in five at random: a model that is fitted to the noise,
  * with next to no lambda, must lose against the tuned ones. */
 static void test_tuning_helps(void **state) {
@@ -358,6 +380,7 @@ int main(void) {
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_unwritable_cache),
         cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_interrupted_cache),
         cmocka_unit_test(test_tuning_helps),
         cmocka_unit_test(test_cancelling_and_memory),
     };
