@@ -1,6 +1,6 @@
 /*
  * Q2: what does the frozen language model contribute, and at what price? No transformer at all (the plain sum of the history's
- * tokens), random weights, the given weights, and their first layers, all with tokens of the same width.
+ * tokens), the given weights, the same in random order, and their first layers, all with tokens of the same width.
  */
 #include <math.h>
 #include <string.h>
@@ -11,8 +11,9 @@
 #include "base/host.h"
 #include "base/io.h"
 
-static const char NONE[] = "no transformer", RANDOM[] = "random weights", GIVEN[] = "given weights", ALONE[] = "histories alone";
-enum { CONTEXT = 1024, MANY = 256 };
+static const char NONE[] = "no transformer", RANDOM[] = "random weights", SHUFFLED[] = "shuffled weights", GIVEN[] = "given weights",
+                  ALONE[] = "histories alone";
+enum { MANY = 256 };
 
 /* ---- Arms ---- */
 
@@ -24,16 +25,13 @@ static cllm_status look(const char *path, size_t layers, cllm__backbone_info *in
     return CLLM_OK;
 }
 
-/* A GPT-2 of the given backbone's depth, heads and width, with its tokenizer and random weights; made once. */
-static cllm_status make_random(const cllm__ablation *a, const cllm__backbone_info *like, char **path, cllm_error *err) {
+/* The given backbone with the numbers of each matrix in random order: of its family, shape, sizes and tokenizer, so that what differs
+ * is what it learnt. Made once. */
+static cllm_status make_shuffled(const cllm__ablation *a, char **path, cllm_error *err) {
     cllm_status status = CLLM_OK;
-    char *made = cllm__ablation_path(a, "backbones/random");
+    char *made = cllm__ablation_path(a, "backbones/shuffled");
     if (made == NULL) return cllm__fail_nomem(err);
-    if (!cllm__path_exists(made)) {
-        cllm_backbone_shape shape = {.layers = like->layers, .heads = like->heads, .width = like->width, .vocabulary = like->vocabulary,
-                                     .context = like->context < CONTEXT ? like->context : CONTEXT};
-        status = cllm_backbone_init(made, shape, cllm__ablation_options(a)->backbone, 1, false, err);
-    }
+    if (!cllm__path_exists(made)) status = cllm_backbone_shuffle(cllm__ablation_options(a)->backbone, made, NULL, 1, false, err);
     if (status == CLLM_OK) *path = made;
     else cllm__free(made);
     return status;
@@ -62,8 +60,8 @@ static cllm_status plan(cllm__ablation *a, cllm_error *err) {
         cllm__arm *whole = cllm__ablation_add(a, data, "", "%s", given ? GIVEN : RANDOM);
         size_t reference = cllm__arm_index(a, whole);
         if (given) {
-            cllm__arm *arm = cllm__ablation_add(a, data, "", "%s", RANDOM);
-            CLLM_TRY(make_random(a, &info, &arm->backbone, err));
+            cllm__arm *arm = cllm__ablation_add(a, data, "", "%s", SHUFFLED);
+            CLLM_TRY(make_shuffled(a, &arm->backbone, err));
             arm->reference = reference;
         }
         for (size_t layers = 1; layers < info.layers; layers = layers == 4 ? 6 : 2 * layers) {
@@ -181,7 +179,7 @@ static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
         size_t full = cllm__ablation_find(a, data, "", whole), none = cllm__ablation_find(a, data, "", NONE);
         cllm__difference d;
         cllm__ablation_say(a, " On %s:", cllm__ablation_data_name(a, data));
-        if (given) CLLM_TRY(say_worth(a, data, "Pretrained weights", GIVEN, RANDOM, err));
+        if (given) CLLM_TRY(say_worth(a, data, "Pretrained weights", GIVEN, SHUFFLED, err));
         CLLM_TRY(say_worth(a, data, "Layers alone", ALONE, NONE, err));
         CLLM_TRY(say_worth(a, data, "Layers and texts together", whole, NONE, err));
         CLLM_TRY(cllm__ablation_compare(a, full, none, NULL, &d, err));
@@ -206,7 +204,7 @@ static const cllm__column COLUMNS[] = {
 const cllm__study CLLM__STUDY_BACKBONE = {
     .name = "backbone",
     .title = "What the language model contributes",
-    .question = "Is the frozen language model worth its price? Pretrained weights against random ones, the first layers against all, and no transformer at "
+    .question = "Is the frozen language model worth its price? Pretrained weights against the same in random order, the first layers against all, and no transformer at "
                 "all: the sum of a history's tokens. 'Histories alone' is the transformer without the content model, which no transformer has to do without.",
     .n_shops = 1,
     .axis = "backbone",

@@ -28,16 +28,18 @@ if [ "$(cat verdict)" = raise ]; then ! grep -q "not supported" said || die "an 
 else grep -q "is not supported on these data" said || die "an argument that is not supported: $(cat said)"; fi
 grep -q "ms for one user" made/index.html || die "no figure of the latency"
 
-# A backbone of one's own stands beside random weights of its shape.
+# A backbone of one's own stands beside its own numbers in random order, so that only what they learnt differs.
 make_shop
 run prepare reviews.tsv --items items.tsv -o data
 run train data -o base --epochs 0/0/1 --max-text-tokens 8
 run backbone init -o tiny --layers 3 --heads 2 --width 16 --context 128 --tokenizer base/tokenizer --seed 5
 run ablate backbone data -o given --backbone tiny --scale smoke --set epochs=1/1/1 --threads 1 --json
-equal arms "$(arms_of given/table.tsv)" "given weights;random weights;first 1 layer;first 2 layers;histories alone;no transformer;"
-equal "width of the random one" "$("$program" backbone inspect given/backbones/random --json | "$JSON_GET" width)" 16
-get conclusion | grep -q "Pretrained weights" || die "nothing is said of the given weights"
-cmp -s tiny/model.safetensors given/backbones/random/model.safetensors && die "the random weights are the given ones"
+equal arms "$(arms_of given/table.tsv)" "given weights;shuffled weights;first 1 layer;first 2 layers;histories alone;no transformer;"
+get conclusion | grep -qE "Pretrained weights [^:]*, given weights against shuffled weights" || die "nothing is said of the given weights"
+run backbone convert tiny -o shuffled --shuffle --seed 1
+cmp shuffled/model.safetensors given/backbones/shuffled/model.safetensors || die "the random arm is not the given model shuffled"
+cmp shuffled/config.json given/backbones/shuffled/config.json || die "the random arm has another shape"
+cmp -s tiny/model.safetensors given/backbones/shuffled/model.safetensors && die "the shuffled weights are the given ones"
 
 # The setting it stands on: the first layers, refused beyond what there is, kept by the run.
 run train data -o first --backbone tiny --backbone-layers 2 --epochs 0/1/1 --max-text-tokens 8
