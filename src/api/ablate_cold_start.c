@@ -550,6 +550,7 @@ const cllm__study CLLM__STUDY_COLD_START = {
     .question = "What is recommended of items and to people that training never met? A tenth of the items and of the users are withheld from it; each rule "
                 "gives them a token in its own way, and their rows are predicted.",
     .n_shops = 1,
+    .own_baselines = true,
     .columns = COLUMNS,
     .n_columns = CLLM_LEN(COLUMNS),
     .plan = plan,

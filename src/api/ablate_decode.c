@@ -256,6 +256,7 @@ const cllm__study CLLM__STUDY_DECODE = {
                 "search, among items alone or among items and words. Which lists are better, what do they cost, and how often is what comes out no item "
                 "to recommend? All lists have 20 items, so NDCG@100 is that of 20.",
     .n_shops = 1,
+    .list = LIST,
     .columns = COLUMNS,
     .n_columns = CLLM_LEN(COLUMNS),
     .plan = plan,

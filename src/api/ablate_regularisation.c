@@ -185,7 +185,7 @@ static cllm_status figures(const cllm__ablation *a, cllm__page *page, cllm_error
         double low = INFINITY, high = -INFINITY;
         for (size_t i = 0; i < cllm__ablation_arms(a); i++) {
             double value = cllm__ablation_value(a, i, "ndcg@100", NULL);
-            if (cllm__ablation_arm(a, i)->data != data) continue;
+            if (cllm__ablation_arm(a, i)->data != data || cllm__ablation_arm(a, i)->baseline != NULL) continue;
             if (value < low) low = value;
             if (value > high) high = value;
         }

@@ -356,11 +356,12 @@ cllm_status cllm__ablation_compare(const cllm__ablation *a, size_t arm, size_t o
     cllm_status status;
     CLLM_TRY_CLEAN(cllm__user_values_read(a, arm, &x, err));
     CLLM_TRY_CLEAN(cllm__user_values_read(a, other, &y, err));
-    if (x.count != y.count || (x.count > 0 && memcmp(x.user, y.user, x.count * sizeof *x.user) != 0)) {
+    bool ranked = x.count > 0 && y.count > 0;
+    if (ranked && (x.count != y.count || memcmp(x.user, y.user, x.count * sizeof *x.user) != 0)) {
         CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' and '%s' ranked for different users: they cannot be paired", a->arms[arm].name,
                                   a->arms[other].name));
     }
-    d.users = keep_bucket(&x, &y, history);
+    if (ranked) d.users = keep_bucket(&x, &y, history);
     if (d.users > 0) {
         CLLM_TRY_CLEAN(cllm__compare(a->pool, x.ndcg, 1, y.ndcg, 1, d.users, 0, 1, &d.test, err));
         d.spread = spread_of_difference(a, arm, other, history);
@@ -567,7 +568,9 @@ static cllm_status measure(cllm__ablation *a, size_t index, size_t seed, const c
         CLLM_TRY_CLEAN(cllm__model_engine(&m.engine, m.model, a->pool, err));
         CLLM_TRY_CLEAN(keep_training(result, folder, m.model, err));
     }
-    status = a->study->measure != NULL ? a->study->measure(&m, err) : cllm__measure_ranking(&m, NULL, NULL, NULL, 0, err);
+    if (arm->baseline != NULL) status = cllm__ablation_measure_baseline(&m, err);
+    else if (a->study->measure != NULL) status = a->study->measure(&m, err);
+    else status = cllm__measure_ranking(&m, NULL, NULL, NULL, 0, err);
 cleanup:
     cllm__engine_free(m.engine);
     cllm_model_close(m.model);
@@ -601,9 +604,12 @@ static cllm_status do_arm(cllm__ablation *a, size_t index, size_t seed, cllm_err
     result_key(a, index, seed, key);
     json_object_object_add(cllm__json_at(a->state, "results"), key, json_object_get(result));
     CLLM_TRY_CLEAN(cllm__json_write(a->options.output, "ablation.json", a->state, err));
-    cllm__log(&a->options.host, CLLM_LOG_INFO, "%s: %s%s%s%s%s: NDCG@100 %.4f, %.1f s", a->part.label, a->n_data > 1 ? a->data[arm->data].name : "",
+    double seconds = cllm__json_number(result, "seconds");
+    char took[32] = "";
+    if (isfinite(seconds)) snprintf(took, sizeof took, ", %.1f s", seconds);
+    cllm__log(&a->options.host, CLLM_LOG_INFO, "%s: %s%s%s%s%s: NDCG@100 %.4f%s", a->part.label, a->n_data > 1 ? a->data[arm->data].name : "",
               a->n_data > 1 ? ", " : "", arm->series, arm->series[0] != '\0' ? ", " : "", arm->name, cllm__json_number(result, "ndcg@100"),
-              cllm__json_number(result, "seconds"));
+              took);
     if (folder != NULL && !is_wanted(a, run, seed)) cllm__remove_tree(folder);
 cleanup:
     if (status != CLLM_OK && status != CLLM_ERR_INTERRUPTED) cllm__error_prefix(err, "%s (%s)", a->part.label, arm->name);
@@ -625,6 +631,7 @@ static cllm_status run_arms(cllm__ablation *a, cllm_error *err) {
 
 static cllm_status finish(cllm__ablation *a, cllm_error *err) {
     CLLM_TRY(a->study->conclude(a, err));
+    CLLM_TRY(cllm__ablation_say_baselines(a, err));
     cllm__json_put_text(a->state, "conclusion", a->conclusion + strspn(a->conclusion, " "));
     CLLM_TRY(cllm__ablation_tabulate(a, err));
     CLLM_TRY(cllm__ablation_write_table(a, err));
@@ -639,6 +646,7 @@ static cllm_status run_study(cllm__ablation *a, const cllm_ablate_options *optio
     CLLM_TRY(CLLM_NEW(a->arms, CLLM__MAX_ARMS, err));
     CLLM_TRY(cllm__ablation_open_data(a, err));
     CLLM_TRY(a->study->plan(a, err));
+    cllm__ablation_add_baselines(a);
     CLLM_TRY(run_arms(a, err));
     char *runs = cllm__ablation_path(a, "runs");
     if (runs == NULL) return cllm__fail_nomem(err);

@@ -3,8 +3,8 @@
  * users and seeds, and comparing the outcomes user by user.
  *
  * A study (api/ablate_<study>.c) plans its arms, measures what only it wants to know, and concludes in a sentence. The frame
- * makes data and backbones where none are given, trains the arms' runs, ranks, keeps every result in DIR/ablation.json, compares,
- * and writes DIR/table.tsv and DIR/index.html. What is done next is a function of ablation.json alone, so a study may be killed
+ * makes data and backbones where none are given, trains the arms' runs, ranks, puts simple models beside them, keeps every result in
+ * DIR/ablation.json, compares, and writes DIR/table.tsv and DIR/index.html. What is done next is a function of ablation.json alone, so a study may be killed
  * at any moment; a training that was under way goes on from its checkpoint.
  *
  * How a study looks: see ablate_lambda.c. It is listed in ablation_studies.c.
@@ -31,6 +31,7 @@ enum { CLLM__ARM_NAME = 48, CLLM__ARM_SETTINGS = 12, CLLM__ARM_SETTING = 96 };
 #define CLLM__OWN_RUN SIZE_MAX        /* the arm trains a run of its own */
 #define CLLM__NO_RUN (SIZE_MAX - 1)   /* there is none: the arm measures something else, like a bare backbone */
 #define CLLM__NO_REFERENCE SIZE_MAX
+#define CLLM__BASELINES "baselines" /* the series of the simple models that the frame puts beside the arms */
 
 /* One way of doing it. Its name is its own within its data set and series; arms of the same name in several series stand at the same
  * place of the plot. */
@@ -41,6 +42,7 @@ typedef struct cllm__arm {
     size_t run;       /* CLLM__OWN_RUN (the default), CLLM__NO_RUN, or the arm before it whose run it measures too */
     size_t reference; /* the arm that it is compared with in the table; CLLM__NO_REFERENCE (the default) */
     int kind;         /* the study's own */
+    const char *baseline; /* the frame's: the simple model that it is; such arms stand behind the study's, and measure() sees none */
     /* Of its training. NULL: as for all arms. */
     const char *preset;
     char *dataset;  /* a folder of the study's making to train on (measure() then sees that one); freed with the arm (cllm__strdup) */
@@ -100,6 +102,8 @@ typedef struct cllm__study {
     bool lines;           /* arms stand along an axis (in the order in which they were added); else they are dots */
     const char *axis;     /* its label */
     bool by_history;      /* the table has NDCG@100 by length of history too */
+    bool own_baselines;   /* it brings the simple models itself; else the frame adds popularity, item-kNN and EASE to each data set */
+    size_t list;          /* of those, only so many items count; 0: all */
     const cllm__column *columns;
     size_t n_columns;
     /* Adds the arms: a function of options and data sets alone. */
@@ -146,7 +150,7 @@ typedef struct cllm__difference {
     bool counts;   /* the interval excludes 0, and the difference exceeds the spread of the seeds where there are several */
 } cllm__difference;
 /* `history`: "1-2" and so on, only users of this bucket; NULL: all. Both arms must have ranked the same users (else
- * CLLM_ERR_MISMATCH). users = 0, counts = false, NaN where nobody is left. */
+ * CLLM_ERR_MISMATCH). users = 0, counts = false, NaN where nobody is left, or one of them never ranked. */
 CLLM_CHECK cllm_status cllm__ablation_compare(const cllm__ablation *a, size_t arm, size_t other, const char *history,
                                               cllm__difference *difference, cllm_error *err);
 /* Appends to the conclusion, as it stands: sentences begin with a space (the first one is removed). */

@@ -7,13 +7,14 @@
 #include "api/report_svg.h"
 #include "base/alloc.h"
 
-enum { MAX_SERIES = CLLM__SVG_STYLES, MAX_TICKS = 64 };
+enum { MAX_SERIES = CLLM__SVG_STYLES + 4, MAX_TICKS = 64 };
 
 /* What one figure draws of one data set: a value of each arm, with its interval where it is NDCG@100. */
 typedef struct figure {
     const char *ticks[MAX_TICKS], *series[MAX_SERIES];
     size_t n_ticks, n_series;
     size_t count[MAX_SERIES];
+    int style[MAX_SERIES];
     double x[MAX_SERIES][MAX_TICKS], y[MAX_SERIES][MAX_TICKS], low[MAX_SERIES][MAX_TICKS], high[MAX_SERIES][MAX_TICKS];
 } figure;
 
@@ -35,6 +36,19 @@ static cllm_status interval_of(const cllm__ablation *a, size_t arm, double *low,
     return status;
 }
 
+/* Of a study of lines a baseline is one: a level across all that is there. */
+static void add_level(figure *f, const cllm__arm *arm, double value) {
+    size_t s = place(f->series, &f->n_series, MAX_SERIES, arm->name);
+    if (s == MAX_SERIES) return;
+    for (size_t at = 0; at < f->n_ticks; at++) {
+        f->x[s][at] = (double)at;
+        f->y[s][at] = value;
+        f->low[s][at] = f->high[s][at] = NAN;
+    }
+    f->count[s] = f->n_ticks;
+    f->style[s] = CLLM__SVG_BASELINE + (int)s;
+}
+
 /* `what` as cllm__ablation_value() takes it. */
 static cllm_status gather(const cllm__ablation *a, size_t data, const char *what, figure *f, cllm_error *err) {
     bool intervals = strcmp(what, "ndcg@100") == 0;
@@ -43,9 +57,14 @@ static cllm_status gather(const cllm__ablation *a, size_t data, const char *what
         const cllm__arm *arm = &a->arms[i];
         double value = cllm__ablation_value(a, i, what, NULL);
         if (arm->data != data || !isfinite(value)) continue;
+        if (arm->baseline != NULL && a->study->lines) {
+            add_level(f, arm, value);
+            continue;
+        }
         size_t tick = place(f->ticks, &f->n_ticks, MAX_TICKS, arm->name), s = place(f->series, &f->n_series, MAX_SERIES, arm->series);
         if (tick == MAX_TICKS || s == MAX_SERIES || f->count[s] == MAX_TICKS) continue;
         size_t at = f->count[s]++;
+        f->style[s] = arm->baseline != NULL ? CLLM__SVG_BASELINE : (int)s;
         f->x[s][at] = (double)tick;
         f->y[s][at] = value;
         f->low[s][at] = f->high[s][at] = NAN;
@@ -57,7 +76,7 @@ static cllm_status gather(const cllm__ablation *a, size_t data, const char *what
 static void draw_lines(cllm__page *page, const cllm__ablation *a, const figure *f, const char *title, bool intervals) {
     cllm__svg_series series[MAX_SERIES];
     for (size_t s = 0; s < f->n_series; s++) {
-        series[s] = (cllm__svg_series){.name = f->series[s], .style = (int)s, .count = f->count[s], .x = f->x[s], .y = f->y[s],
+        series[s] = (cllm__svg_series){.name = f->series[s], .style = f->style[s], .count = f->count[s], .x = f->x[s], .y = f->y[s],
                                        .low = intervals ? f->low[s] : NULL, .high = intervals ? f->high[s] : NULL, .marked = SIZE_MAX};
     }
     const cllm__svg_plot plot = {.title = title, .x_label = a->study->axis, .ticks = f->ticks, .n_ticks = f->n_ticks, .names = f->n_series > 1,
@@ -70,7 +89,7 @@ static void draw_dots(cllm__page *page, const figure *f, const char *title) {
     size_t n = 0;
     for (size_t s = 0; s < f->n_series; s++) {
         for (size_t i = 0; i < f->count[s]; i++) {
-            rows[n++] = (cllm__svg_row){.name = f->ticks[(size_t)f->x[s][i]], .style = (int)s, .value = f->y[s][i], .low = f->low[s][i], .high = f->high[s][i]};
+            rows[n++] = (cllm__svg_row){.name = f->ticks[(size_t)f->x[s][i]], .style = f->style[s], .value = f->y[s][i], .low = f->low[s][i], .high = f->high[s][i]};
         }
     }
     cllm__svg_dots(page, title, NULL, rows, n, NAN);

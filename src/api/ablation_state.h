@@ -43,6 +43,14 @@ void cllm__user_values_free(cllm__user_values *values);
 /* Makes the demo shops and the backbones that are missing, and fills a->data. */
 CLLM_CHECK cllm_status cllm__ablation_open_data(cllm__ablation *a, cllm_error *err);
 
+/* ---- ablation_baselines.c: the simple models beside the arms ---- */
+/* Adds them behind the study's arms; nothing if it has its own. */
+void cllm__ablation_add_baselines(cllm__ablation *a);
+/* Ranks for an arm that is a baseline. EASE that needs more memory than there is ranks nobody, with a warning. */
+CLLM_CHECK cllm_status cllm__ablation_measure_baseline(cllm__measuring *m, cllm_error *err);
+/* Appends to the conclusion what they score, and how the best of them compares with the method. */
+CLLM_CHECK cllm_status cllm__ablation_say_baselines(cllm__ablation *a, cllm_error *err);
+
 /* ---- ablation_table.c ---- */
 /* Adds "table" to the state: {"caption", "columns": [{"name", "label"}], "rows": [[text, …], …]}. */
 CLLM_CHECK cllm_status cllm__ablation_tabulate(cllm__ablation *a, cllm_error *err);

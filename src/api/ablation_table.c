@@ -35,7 +35,7 @@ static void number_cell(cells *c, const char *name, const char *label, const cha
 
 static bool any_series(const cllm__ablation *a) {
     for (size_t i = 0; i < a->n_arms; i++) {
-        if (a->arms[i].series[0] != '\0') return true;
+        if (a->arms[i].series[0] != '\0' && a->arms[i].baseline == NULL) return true;
     }
     return false;
 }

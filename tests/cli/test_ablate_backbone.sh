@@ -4,11 +4,13 @@
 check_help ablate backbone
 run ablate backbone -o made --scale smoke --threads 1 --json
 arms_of() { awk -F '\t' 'NR > 1 { printf "%s;", $1 }' "$1"; }
-equal arms "$(arms_of made/table.tsv)" "random weights;first 1 layer;histories alone;no transformer;"
+equal arms "$(arms_of made/table.tsv)" "random weights;first 1 layer;histories alone;no transformer;popularity;item-kNN;EASE;"
+beside made "random weights"
 
 # The costs are told for every arm, and less is read with fewer layers or none.
 awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["arm"] ~ /^(popularity|item-kNN|EASE)$/ { next }
     $at["ndcg@100"] <= 0 || $at["rec_epoch"] == "" || $at["rec_epoch"] < 0 || $at["ms_one"] <= 0 || $at["users_per_second"] < 1 { print "row " NR; exit 1 }
     { memory[$at["arm"]] = $at["megabytes"]; content[$at["arm"]] = $at["content_epoch"]; epochs[$at["arm"]] = $at["epochs"] }
     END {
@@ -34,7 +36,7 @@ run prepare reviews.tsv --items items.tsv -o data
 run train data -o base --epochs 0/0/1 --max-text-tokens 8
 run backbone init -o tiny --layers 3 --heads 2 --width 16 --context 128 --tokenizer base/tokenizer --seed 5
 run ablate backbone data -o given --backbone tiny --scale smoke --set epochs=1/1/1 --threads 1 --json
-equal arms "$(arms_of given/table.tsv)" "given weights;shuffled weights;first 1 layer;first 2 layers;histories alone;no transformer;"
+equal arms "$(arms_of given/table.tsv)" "given weights;shuffled weights;first 1 layer;first 2 layers;histories alone;no transformer;popularity;item-kNN;EASE;"
 get conclusion | grep -qE "Pretrained weights [^:]*, given weights against shuffled weights" || die "nothing is said of the given weights"
 run backbone convert tiny -o shuffled --shuffle --seed 1
 cmp shuffled/model.safetensors given/backbones/shuffled/model.safetensors || die "the random arm is not the given model shuffled"

@@ -10,7 +10,8 @@ column() {
     awk -F'\t' -v name="$1" -v series="$2" -v arm="$3" \
         'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } $at["series"] == series && $at["arm"] == arm { print $at[name] }' study/table.tsv
 }
-equal arms "$(awk 'END { print NR - 1 }' study/table.tsv)" 11
+equal arms "$(awk 'END { print NR - 1 }' study/table.tsv)" 14
+beside study "one step"
 
 # holds WHAT SERIES ARM CONDITION: of the arm's ndcg, recall, ms, listed, repeats, words.
 holds() {
@@ -36,6 +37,12 @@ for part in "lists of 20" "item by item" "beam search" "items that the user had 
 done
 share=$(column repeats pretrained "repeats too" | awk '{ printf "%.0f %%", 100 * $1 }')
 case $sentence in *"$share"*) ;; *) die "the sentence has no '$share': $sentence" ;; esac
+
+# Lists of 20 here, too: the figure is that of a ranking of all items only if nothing behind the 20 counts.
+run baseline study/data/1 --models ease --split test --json
+cut=$(column ndcg@100 baselines EASE)
+awk -v cut="$cut" -v whole="$(get models/ease/ndcg@100)" 'BEGIN { exit !(cut < whole - 0.001) }' || die "EASE's list is as long as can be: $cut"
+equal "EASE's first 20" "$(column recall@20 baselines EASE)" "$(get models/ease/recall_capped@20 | awk '{ printf "%.4f", $1 }')"
 
 # Complete: going on changes nothing.
 cp study/table.tsv before.tsv

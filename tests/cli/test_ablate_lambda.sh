@@ -4,10 +4,12 @@
 check_help ablate --scale --seeds --split --resume --backbone --set lambda
 run ablate lambda -o study --scale smoke --threads 1 --json
 equal study "$(get study)" lambda
-equal arms "$(get -n table/rows)" 16
+equal arms "$(get -n table/rows)" 22
+beside study 0 2
 head -1 study/table.tsv | grep -q "^data	series	arm	ndcg@100	.*	distance	cosine	review_nll	" || die "columns: $(head -1 study/table.tsv)"
 awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["series"] == "baselines" { next }
     { key = $at["data"] " " $at["series"] }
     $at["ndcg@100"] <= 0 || $at["ndcg@100"] > 1 || $at["users"] < 50 || $at["review_nll"] < 1 { print "row " NR; exit 1 }
     $at["arm"] == "0" { free[key] = $at["distance"]; if ($at["against"] != "") exit 1 }
@@ -56,7 +58,7 @@ cmp a b || die "killed and resumed: another table"
 
 # Data of one's own; seeds; and what is wrong is said.
 run ablate lambda data -o own --scale smoke --seeds 2 --split valid --set epochs=0/1/1 --threads 1 --json
-equal "arms on one data set" "$(get -n table/rows)" 8
+equal "arms on one data set" "$(get -n table/rows)" 11
 equal seeds "$(get seeds)" 2
 head -1 own/table.tsv | grep -q "^series	arm	ndcg@100	spread	" || die "no spread of the seeds"
 mkdir broken && tr -d '\n' <own/ablation.json | sed 's/"settings": *\[/"settings":[null,/' >broken/ablation.json

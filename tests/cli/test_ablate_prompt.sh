@@ -23,15 +23,16 @@ nothing_left
 run ablate prompt --scale smoke -o study --threads 1 --json
 equal study "$(get study)" prompt
 conclusion=$(get conclusion)
-equal rows "$(awk 'END { print NR - 1 }' study/table.tsv)" 12
+equal rows "$(awk 'END { print NR - 1 }' study/table.tsv)" 15
+beside study "the paper's prompt"
 # column NAME: its number in the table.
 column() {
     awk -F '\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) print i }' study/table.tsv
 }
 arm=$(column arm) verdict=$(column verdict) against=$(column against) nll=$(column collab_nll) difference=$(column difference)
-equal "compared with the method" "$(awk -F '\t' -v c="$against" 'NR > 2 && $c == "the paper'\''s prompt"' study/table.tsv | wc -l | tr -d ' ')" 11
+equal "compared with the method" "$(awk -F '\t' -v c="$against" 'NR > 2 && $c == "the paper'\''s prompt"' study/table.tsv | wc -l | tr -d ' ')" 14
 # Every change stands once in the sentence, behind the words that its verdict asks for, with its difference.
-awk -F '\t' -v arm="$arm" -v verdict="$verdict" -v difference="$difference" 'NR > 2 { print $verdict "|" $arm "|" $difference }' study/table.tsv >verdicts
+awk -F '\t' -v arm="$arm" -v verdict="$verdict" -v difference="$difference" 'NR > 2 && $1 != "baselines" { print $verdict "|" $arm "|" $difference }' study/table.tsv >verdicts
 echo "$conclusion" | sed 's/\. \([A-Z]\)/.\
 \1/g' >sentences
 while IFS='|' read -r kind name by; do

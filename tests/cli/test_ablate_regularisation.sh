@@ -4,9 +4,11 @@
 check_help ablate regularisation
 run ablate regularisation -o study --scale smoke --threads 1 --json
 equal arms "$(awk -F '\t' 'NR > 1 { printf "%s;", $2 }' study/table.tsv)" \
-    "0/0/0;0/0/100;0/100/0;0/100/100;100/0/0;100/0/100;100/100/0;100/100/100;whole texts;first 4 tokens;shuffled texts;"
+    "0/0/0;0/0/100;0/100/0;0/100/100;100/0/0;100/0/100;100/100/0;100/100/100;whole texts;first 4 tokens;shuffled texts;popularity;item-kNN;EASE;"
+beside study 0/0/0
 awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["series"] == "baselines" { next }
     $at["ndcg@100"] <= 0 || $at["review_nll"] < 1 { print "row " NR; exit 1 }
     { ndcg[$at["arm"]] = $at["ndcg@100"]; nll[$at["arm"]] = $at["review_nll"]; difference[$at["arm"]] = $at["difference"] }
     END {

@@ -4,7 +4,8 @@
 check_help ablate variants
 run ablate variants -o study --scale smoke --threads 1 --json
 equal study "$(get study)" variants
-equal arms "$(awk -F '\t' 'NR > 1 { printf "%s;", $1 }' study/table.tsv)" "CLLM4Rec;LLM-CF;LLM-FixOrd;LLM-PreRec;target all;"
+equal arms "$(awk -F '\t' 'NR > 1 { printf "%s;", $1 }' study/table.tsv)" "CLLM4Rec;LLM-CF;LLM-FixOrd;LLM-PreRec;target all;popularity;item-kNN;EASE;"
+beside study CLLM4Rec
 # The whole method is what the others are compared with; what a variant leaves out is not trained.
 awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
@@ -17,12 +18,15 @@ awk -F '\t' '
 get conclusion >said
 awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-    NR > 2 { print ($at["verdict"] == "no difference" ? "none" : $at["verdict"] == "worse" ? "helps" : "hurts") "\t" $at["arm"] }' study/table.tsv >wanted
+    NR > 2 && $at["arm"] !~ /^(popularity|item-kNN|EASE)$/ { print ($at["verdict"] == "no difference" ? "none" : $at["verdict"] == "worse" ? "helps" : "hurts") "\t" $at["arm"] }' study/table.tsv >wanted
 while IFS='	' read -r verdict arm; do
     if [ "$verdict" = none ]; then grep -q "No difference beyond the noise to.*$arm" said || die "'$arm' is not told of: $(cat said)"
     else grep -q "Against $arm, [^:]* $verdict: " said || die "'$arm' $verdict is not told of: $(cat said)"; fi
 done <wanted
 grep -q "<svg" study/index.html || die "no figure"
+# The baselines are those of the program, tuned and measured in the same way.
+run baseline study/data/1 --models ease --split test --json
+equal EASE "$(awk -F '\t' '$1 == "EASE" { print $2 }' study/table.tsv)" "$(get models/ease/ndcg@100 | awk '{ printf "%.4f", $1 }')"
 cp study/table.tsv before
 run ablate --resume -o study -q
 cmp before study/table.tsv || die "resumed when finished: another table"

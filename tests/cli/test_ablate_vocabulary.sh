@@ -27,7 +27,8 @@ awk -v a="$(figure "a token an item" item_norm)" -v b="$(figure "random tokens" 
 equal "norm of words" "$(figure "random tokens" word_norm)" "$(figure "a token an item" word_norm)"
 get "results/1 shop |  | a token an item | seed 1/neighbours/0/word" >/dev/null
 
-equal rows "$(awk 'END { print NR - 1 }' study/table.tsv)" 5
+equal rows "$(awk 'END { print NR - 1 }' study/table.tsv)" 8
+beside study "a token an item"
 for number in "$(echo "$bare" | awk '{ printf "%.4f", $1 }') nats a token" "$(awk -v a="$other" -v b="$own" 'BEGIN { printf "%+.4f", a - b }') nats a word"; do
     case "$conclusion" in *"$number"*) ;; *) die "'$number' is not in: $conclusion" ;; esac
 done

@@ -86,3 +86,23 @@ make_run() {
     run prepare reviews.tsv --items items.tsv -o data
     run train data -o run --epochs 1/1/1 --max-text-tokens 8 "$@"
 }
+
+# beside STUDY METHOD [COUNT]: popularity, item-kNN and EASE stand in the table of a study (COUNT data sets; 1), for the same users, each
+# compared with the arm METHOD, on the page, and in the sentence, which says how the best of them does.
+beside() {
+    awk -F '\t' -v method="$2" -v sets="${3:-1}" '
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        { set = "data" in at ? $at["data"] : "" }
+        !("series" in at ? $at["series"] == "baselines" : $at["arm"] ~ /^(popularity|item-kNN|EASE)$/) {
+            if ($at["arm"] == method && !(set in users)) { users[set] = $at["users"] } next }
+        $at["ndcg@100"] <= 0 || $at["against"] != method || $at["low"] == "" || $at["users"] != users[set] || $at["seconds"] != "" { exit 1 }
+        { told = told $at["arm"] ";"; if (!(set in most) || $at["ndcg@100"] > most[set] + 0) { most[set] = $at["ndcg@100"] } }
+        END { all = ""; for (i = 0; i < sets; i++) all = all "popularity;item-kNN;EASE;"; exit told != all }' "$1/table.tsv" ||
+        die "baselines beside the arms: $(cat "$1/table.tsv")"
+    "$JSON_GET" conclusion <"$1/ablation.json" >sentence
+    awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $at["arm"] ~ /^(popularity|item-kNN|EASE)$/ { print $at["arm"] " " $at["ndcg@100"] }' "$1/table.tsv" |
+        while read -r figure; do grep -qF "$figure" sentence || die "'$figure' is not in: $(cat sentence)"; done
+    grep -qE "; the best, (popularity|item-kNN|EASE), [a-z ]+ \"([a-z ]+, )?$2\"" sentence || die "the best baseline is not told of: $(cat sentence)"
+    for name in popularity item-kNN EASE; do grep -q ">$name<" "$1/index.html" || die "no figure has $name"; done
+}
