@@ -38,7 +38,7 @@ static const struct {
 /* What is trained. */
 typedef enum training { NOTHING, AS_NEGATIVES, FAIR, TEXT_TOKENS, ID_TEXT_TOKENS, ACCURATE, TRAININGS } training;
 /* What stands for the token of an item or user without training rows. */
-typedef enum token { AS_IS, CONTENT_ROW, MEAN_ROW, NO_TOKEN, FITTED } token;
+typedef enum token { AS_IS, CONTENT_ROW, PRIOR_ROW, MEAN_ROW, NO_TOKEN, FITTED } token;
 
 typedef struct rule {
     const char *name;
@@ -60,6 +60,7 @@ static const rule RULES[] = {
     {"negative: text", false, true, AS_NEGATIVES, CONTENT_ROW, NULL, false},
     {"mean row", false, false, FAIR, MEAN_ROW, NULL, true},
     {"content row", false, true, FAIR, CONTENT_ROW, NULL, false},
+    {"prior row", false, true, FAIR, PRIOR_ROW, NULL, false},
     {"text token", false, true, TEXT_TOKENS, AS_IS, NULL, false},
     {"id+text token", false, true, ID_TEXT_TOKENS, AS_IS, NULL, false},
     {"accurate", false, true, ACCURATE, AS_IS, NULL, false},
@@ -296,6 +297,21 @@ static void set_rows(cllm__real *rows, size_t n, size_t width, const uint8_t *un
     }
 }
 
+/* Without an interaction λ_c/2·‖z^l − z^c‖² + λ_l/2·‖z^l‖² is all there is to a cold item's row, least at λ_c/(λ_c + λ_l)·z^c. A run without
+ * a prior (λ_l = 0) takes the one that its trained rows are likeliest under: 1/λ_l = the mean square of their numbers. */
+static double prior_factor(const cllm__train_config *config, const cllm__tables *trained, const uint8_t *cold) {
+    double squares = 0, lambda_l = config->lambda_l;
+    size_t known = 0;
+    for (size_t i = 0; i < trained->n_items; i++) {
+        const cllm__real *row = trained->items + i * trained->width;
+        if (cold[i]) continue;
+        for (size_t j = 0; j < trained->width; j++) squares += (double)row[j] * row[j];
+        known += trained->width;
+    }
+    if (lambda_l == 0 && squares > 0) lambda_l = (double)known / squares;
+    return isinf(config->lambda_c) || lambda_l == 0 ? 1 : config->lambda_c / (config->lambda_c + lambda_l);
+}
+
 /* Each of a new user's items once as the target and the others in the prompt. */
 static cllm_status make_examples(const asking *a, const cllm__batch_rules *rules, cllm__batch *batch, cllm_error *err) {
     const cllm__interactions *given = &a->given.matrix;
@@ -369,7 +385,16 @@ static cllm_status make_tokens(asking *a, cllm_error *err) {
     size_t width = trained->width;
     CLLM_TRY(cllm__tables_create(&a->tables, trained->n_users, trained->n_items, width, err));
     cllm__tables_copy(&a->tables, trained);
-    if (a->rule->token == CONTENT_ROW) set_rows(a->tables.items, trained->n_items, width, a->cold, model->content.items, false);
+    if (a->rule->token == CONTENT_ROW || a->rule->token == PRIOR_ROW) {
+        set_rows(a->tables.items, trained->n_items, width, a->cold, model->content.items, false);
+    }
+    if (a->rule->token == PRIOR_ROW) {
+        double factor = prior_factor(&model->run.config, trained, a->cold);
+        for (size_t i = 0; i < trained->n_items * width; i++) {
+            if (a->cold[i / width]) a->tables.items[i] = (cllm__real)(factor * (double)a->tables.items[i]);
+        }
+        cllm__measure_column(a->m, "prior_factor", factor);
+    }
     if (a->rule->token != MEAN_ROW && a->rule->token != FITTED) return CLLM_OK;
     cllm__real *mean;
     uint8_t *new_users = NULL;
@@ -527,6 +552,7 @@ static cllm_status conclude_data(cllm__ablation *a, size_t data, cllm_error *err
     cllm__ablation_say(a, " Among all items:");
     best = best_rule(a, data, COLD_AMONG_ALL);
     CLLM_TRY(say_pair(a, data, COLD_AMONG_ALL, best, "negative: own", err));
+    CLLM_TRY(say_pair(a, data, COLD_AMONG_ALL, "prior row", "content row", err));
     cllm__ablation_say(a, " What that costs the other items:");
     CLLM_TRY(say_pair(a, data, WARM_AMONG_ALL, best, "negative: own", err));
     cllm__ablation_say(a, " New users of whom 3 items are known:");
@@ -541,6 +567,7 @@ static cllm_status conclude(cllm__ablation *a, cllm_error *err) {
 
 static const cllm__column COLUMNS[] = {
     {.name = "targets", .label = "held-out rows", .format = "%.0f"},
+    {.name = "prior_factor", .label = "prior's factor of the content row", .format = "%.4f"},
     {.name = "fit_gain", .label = "nats a given item, gained by fitting", .format = "%.3f"},
 };
 

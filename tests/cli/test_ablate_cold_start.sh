@@ -23,10 +23,10 @@ less() {
 }
 among="cold items among cold items"
 all="cold items among all"
-equal "rules for items" "$(grep -c "$among" study/table.tsv)" 11
+equal "rules for items" "$(grep -c "$among" study/table.tsv)" 12
 equal "rules for users" "$(grep -c "new users, 3 items given" study/table.tsv)" 7
 rows=$(cell targets "$among" random)
-for arm in random popularity text-kNN "EASE + text" "negative: own" "negative: text" "mean row" "content row" "text token" "id+text token" accurate; do
+for arm in random popularity text-kNN "EASE + text" "negative: own" "negative: text" "mean row" "content row" "prior row" "text token" "id+text token" accurate; do
     equal "the same rows for $arm" "$(cell targets "$among" "$arm")" "$rows"
     equal "the same rows for $arm" "$(cell targets "$all" "$arm")" "$rows"
     less "$arm: fewer candidates are easier" "$(cell ndcg@100 "$all" "$arm")" "$(cell ndcg@100 "$among" "$arm")"
@@ -38,6 +38,12 @@ held_out=$(cell targets "other items among all" random)
 less "the model knows trained items" "$(cell ndcg@100 "other items among all" random)" "$(cell ndcg@100 "other items among all" "negative: own")"
 less "texts know something" "$(cell ndcg@100 "$among" random)" "$(cell ndcg@100 "$among" text-kNN)"
 less "composed tokens know something" "$(cell ndcg@100 "$among" random)" "$(cell ndcg@100 "$among" accurate)"
+# The prior shrinks the rows of all cold items by one factor, which moves them among the others only.
+less "the prior shrinks" "$(cell prior_factor "$all" "prior row")" 1
+less "not to nothing" 0 "$(cell prior_factor "$all" "prior row")"
+equal "cold items among themselves" "$(cell ndcg@100 "$among" "prior row")" "$(cell ndcg@100 "$among" "content row")"
+[ "$(cell ndcg@100 "other items among all" "prior row")" != "$(cell ndcg@100 "other items among all" "content row")" ] ||
+    [ "$(cell ndcg@100 "$all" "prior row")" != "$(cell ndcg@100 "$all" "content row")" ] || die "the prior changes nothing"
 # New users: as many in each question, with the same rows to predict; what does not read the history does not change with it.
 for given in "1 item" "2 items" "3 items" "5 items"; do
     equal "new users" "$(cell users "new users, $given given" "no token")" "$users"
@@ -51,9 +57,13 @@ for given in "1 item" "2 items" "3 items" "5 items"; do less "fitting makes the 
 cp study.json stdout
 sentence=$(get conclusion)
 for part in "\"content row\" ($(cell ndcg@100 "$among" "content row"))" "\"random\" ($(cell ndcg@100 "$among" random))" \
-    "\"fitted token\" ($(cell ndcg@100 "new users, 3 items given" "fitted token"))" "\"no token\" ($(cell ndcg@100 "new users, 3 items given" "no token"))"; do
+    "\"prior row\" ($(cell ndcg@100 "$all" "prior row"))" "\"fitted token\" ($(cell ndcg@100 "new users, 3 items given" "fitted token"))" "\"no token\" ($(cell ndcg@100 "new users, 3 items given" "no token"))"; do
     case $sentence in *"$part"*) ;; *) die "the sentence has no '$part': $sentence" ;; esac
 done
+
+# A prior of one's own: λ_c/(λ_c + λ_l) as they were given.
+run ablate cold-start -o own --scale smoke --set lambda-l=300 --set lambda-c=100 --set epochs=0/0/1 --threads 1 --json
+equal "factor of the prior" "$(get 'results/1 shop | cold items among all | prior row | seed 1/columns/prior_factor')" 0.25
 
 # Complete: going on changes nothing.
 cp study/table.tsv before.tsv
