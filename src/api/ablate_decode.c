@@ -105,7 +105,7 @@ static cllm_status render(decoding *d, int32_t user, cllm_error *err) {
     size_t n = cllm__row_count(d->train, (size_t)user);
     cllm__prompt_fill fill = {.user = user, .item = -1, .max_tokens = d->prompt_tokens};
     d->prompt.count = 0;
-    cllm__prompt_order(d->order, cllm__row(d->train, (size_t)user), n, 1, user);
+    cllm__prompt_order(d->order, cllm__row(d->train, (size_t)user), n, (cllm__order)d->m->model->run.config.prompt_order, 1, user);
     if (d->way->run == FINETUNED) {
         fill.items = d->order;
         fill.n_items = n;

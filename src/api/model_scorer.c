@@ -18,7 +18,7 @@ void cllm__model_scorer_init(cllm__model_scorer *s, cllm__engine *engine, const 
 void cllm__model_scorer_of(cllm__model_scorer *s, const struct cllm_model *model, cllm__engine *engine, const cllm__interactions *history,
                            uint64_t seed, cllm__pool *pool) {
     cllm__model_scorer_init(s, engine, &model->collab, &model->run.prompts, history, model->hidden, seed);
-    s->ascending = model->run.config.prompt_ascending;
+    s->order_of_items = (cllm__order)model->run.config.prompt_order;
     s->fusion = cllm__model_fusion(model);
     s->pool = pool;
 }
@@ -35,8 +35,7 @@ static cllm_status score(void *context, const int32_t *users, size_t count, floa
     for (size_t i = 0; i < count; i++) {
         size_t user = (size_t)users[i], n = cllm__row_count(s->history, user);
         CLLM_TRY(CLLM_GROW(s->order, s->order_capacity, n + 1, err));
-        if (s->ascending) cllm__collab_order(s->order, cllm__row(s->history, user), n, false, 0, 0, users[i]);
-        else cllm__prompt_order(s->order, cllm__row(s->history, user), n, s->seed, users[i]);
+        cllm__prompt_order(s->order, cllm__row(s->history, user), n, s->order_of_items, s->seed, users[i]);
         int32_t token = s->visitors ? -1 : s->token_of != NULL ? s->token_of[user] : users[i];
         CLLM_TRY(cllm__batch_add_prompt(&s->batch, &s->rules, s->prompts, token, s->order, n, err));
     }

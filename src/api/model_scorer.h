@@ -21,8 +21,8 @@ typedef struct cllm__model_scorer {
     cllm__fusion fusion;               /* whose scores are added */
     cllm__pool *pool;                  /* for that; may be NULL */
     cllm__batch_rules rules;
-    uint64_t seed;                     /* of the order of a prompt's items */
-    bool ascending;                    /* they stand by number instead */
+    cllm__order order_of_items;        /* of a prompt's items */
+    uint64_t seed;                     /* of a random one */
     cllm__batch batch;
     int32_t *order;
     size_t order_capacity;

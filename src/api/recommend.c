@@ -164,8 +164,10 @@ static cllm_status add_request(cllm_session *s, const cllm_request *request, cll
     const cllm__interactions *train = cllm__dataset_interactions(s->model->run.dataset, CLLM__TRAIN);
     bool token = who.known && cllm__row_count(train, who.user) > 0;
     answer->new_user = !token;
-    if (s->model->run.config.prompt_ascending) cllm__collab_order(s->prompt, s->prompt, who.n_prompt, false, 0, 0, 0);
-    else if (who.known) cllm__prompt_order(s->prompt, s->prompt, who.n_prompt, s->model->run.config.seed, (int32_t)who.user);
+    /* A visitor has no random order of his own: it stays as it was given. */
+    cllm__order order = (cllm__order)s->model->run.config.prompt_order;
+    if (!who.known && order == CLLM__ORDER_RANDOM) order = CLLM__ORDER_TIME;
+    cllm__prompt_order(s->prompt, s->prompt, who.n_prompt, order, s->model->run.config.seed, (int32_t)who.user);
     return cllm__batch_add_prompt(&s->batch, &s->rules, &s->model->run.prompts, token ? (int32_t)who.user : -1, s->prompt, who.n_prompt, err);
 }
 

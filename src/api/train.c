@@ -78,7 +78,7 @@ static cllm_status validate(void *context, const cllm__tables *tables, cllm__val
     cllm__model_scorer_free(&t->scorer);
     cllm__model_scorer_init(&t->scorer, t->trainer.engine, tables, &t->run.prompts, data.train,
                             t->run.config.mask_cold ? t->trainer.cold : NULL, t->run.config.seed);
-    t->scorer.ascending = t->run.config.prompt_ascending;
+    t->scorer.order_of_items = (cllm__order)t->run.config.prompt_order;
     cllm__scorer scorer = cllm__model_scorer_interface(&t->scorer);
     size_t ks[3 + CLLM__MONITOR_MAX] = {20, 40, 100}, n_ks = 3;
     for (size_t i = 0; i < t->monitor.count; i++) {
@@ -370,11 +370,20 @@ cleanup:
     return status;
 }
 
+static cllm_status check_times(const training *t, cllm_error *err) {
+    const cllm__train_config *config = &t->run.config;
+    bool wanted = config->collab_order == CLLM__ORDER_TIME || config->prompt_order == CLLM__ORDER_TIME;
+    if (!wanted || cllm__dataset_interactions(t->run.dataset, CLLM__TRAIN)->times != NULL) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE, "%s=time: the rows of '%s' have no times; take another order, or prepare it from rows that have them",
+                      config->collab_order == CLLM__ORDER_TIME ? "reorder" : "prompt-order", t->options->dataset);
+}
+
 /* A run from the beginning, set up in the temporary `folder`. *finished: a dry run, whose report is in *json. */
 static cllm_status begin(training *t, const char *folder, bool *finished, struct json_object **json, cllm_error *err) {
     const cllm_train_options *o = t->options;
     CLLM_TRY(read_config(t, err));
     CLLM_TRY(cllm__dataset_open(&t->run.dataset, o->dataset, false, err));
+    CLLM_TRY(check_times(t, err));
     CLLM_TRY(open_language_model(t, folder, err));
     CLLM_TRY(read_rows(t, err));
     CLLM_TRY(create_trainer(t, err));

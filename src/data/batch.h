@@ -104,22 +104,26 @@ CLLM_CHECK cllm_status cllm__batch_add_readout(cllm__batch *batch, const cllm__b
 
 /* ---- Orders and masks; functions of (seed, epoch, user) alone ---- */
 
-/* A user's items for the collab stage: reshuffled in each epoch (the paper), or by ascending number (the authors' program).
- * out may be `items`. */
-void cllm__collab_order(int32_t *out, const int32_t *items, size_t n, bool reorder, uint64_t seed, uint32_t epoch, int32_t user);
+/* Of a history: random; by ascending item number; or as the data have it, oldest first. */
+typedef enum cllm__order { CLLM__ORDER_RANDOM, CLLM__ORDER_ASCENDING, CLLM__ORDER_TIME } cllm__order;
+
+/* A user's items for the collab stage: a new random order in each epoch (the paper), by ascending number (the authors' program), or
+ * as they stand in `items`. out may be `items`. */
+void cllm__collab_order(int32_t *out, const int32_t *items, size_t n, cllm__order order, uint64_t seed, uint32_t epoch, int32_t user);
 
 typedef struct cllm__mask_rules {
     double share_low, share_high; /* the masked share is drawn from [low, high) at each visit; 0 < low ≤ high ≤ 1 */
     bool target_all;              /* the target is the whole history (the authors' program), not the masked part */
+    cllm__order order;            /* of the prompt; time: as in the history */
 } cllm__mask_rules;
 
 /* Splits a user's n ≥ 1 items into prompt and target (both have room for n): m = max(1, ⌊share·n⌋), at most n − 1 if n ≥ 2, are
- * masked. The prompt holds the others in random order, the target the masked items or all, by ascending number. */
+ * masked. The prompt holds the others, the target the masked items or all, by ascending number. */
 void cllm__rec_mask(int32_t *prompt, size_t *n_prompt, int32_t *target, size_t *n_target, const int32_t *items, size_t n,
                     cllm__mask_rules rules, uint64_t seed, uint32_t epoch, int32_t user);
 
-/* The order of a history in a prompt that is scored: a seeded permutation of its own for each user, so that a result does not
- * change from run to run. out may be `items`. */
-void cllm__prompt_order(int32_t *out, const int32_t *items, size_t n, uint64_t seed, int32_t user);
+/* The order of a history in a prompt that is scored; random: a seeded permutation of its own for each user, so that a result does
+ * not change from run to run. out may be `items`. */
+void cllm__prompt_order(int32_t *out, const int32_t *items, size_t n, cllm__order order, uint64_t seed, int32_t user);
 
 #endif

@@ -19,10 +19,14 @@ static void shuffle(int32_t *items, size_t n, cllm__rng rng) {
     cllm__rng_shuffle_i32(&rng, items, n);
 }
 
-void cllm__collab_order(int32_t *out, const int32_t *items, size_t n, bool reorder, uint64_t seed, uint32_t epoch, int32_t user) {
+static void put_in_order(int32_t *out, const int32_t *items, size_t n, cllm__order order, cllm__rng rng) {
     copy(out, items, n);
-    if (reorder) shuffle(out, n, cllm__rng_make(seed, CLLM_RNG_COLLAB, epoch, (uint64_t)user));
-    else qsort(out, n, sizeof *out, compare_i32);
+    if (order == CLLM__ORDER_RANDOM) shuffle(out, n, rng);
+    if (order == CLLM__ORDER_ASCENDING) qsort(out, n, sizeof *out, compare_i32);
+}
+
+void cllm__collab_order(int32_t *out, const int32_t *items, size_t n, cllm__order order, uint64_t seed, uint32_t epoch, int32_t user) {
+    put_in_order(out, items, n, order, cllm__rng_make(seed, CLLM_RNG_COLLAB, epoch, (uint64_t)user));
 }
 
 void cllm__rec_mask(int32_t *prompt, size_t *n_prompt, int32_t *target, size_t *n_target, const int32_t *items, size_t n,
@@ -33,9 +37,12 @@ void cllm__rec_mask(int32_t *prompt, size_t *n_prompt, int32_t *target, size_t *
     double masked = floor(share * (double)n);
     size_t m = masked < 1 ? 1 : masked >= (double)n ? n : (size_t)masked;
     if (m == n && n >= 2) m = n - 1;
-    /* One permutation gives both: its first n − m items in their random order, and the others as the mask. */
-    copy(prompt, items, n);
+    /* One permutation of places gives both: its first n − m are the prompt, the others the mask. */
+    for (size_t i = 0; i < n; i++) prompt[i] = (int32_t)i;
     cllm__rng_shuffle_i32(&rng, prompt, n);
+    if (rules.order == CLLM__ORDER_TIME) qsort(prompt, n - m, sizeof *prompt, compare_i32);
+    for (size_t i = 0; i < n; i++) prompt[i] = items[prompt[i]];
+    if (rules.order == CLLM__ORDER_ASCENDING) qsort(prompt, n - m, sizeof *prompt, compare_i32);
     if (rules.target_all) copy(target, items, n);
     else memcpy(target, prompt + (n - m), m * sizeof *prompt);
     *n_prompt = n - m;
@@ -43,7 +50,6 @@ void cllm__rec_mask(int32_t *prompt, size_t *n_prompt, int32_t *target, size_t *
     qsort(target, *n_target, sizeof *target, compare_i32);
 }
 
-void cllm__prompt_order(int32_t *out, const int32_t *items, size_t n, uint64_t seed, int32_t user) {
-    copy(out, items, n);
-    shuffle(out, n, cllm__rng_make(seed, CLLM_RNG_PROMPT, 0, (uint64_t)user));
+void cllm__prompt_order(int32_t *out, const int32_t *items, size_t n, cllm__order order, uint64_t seed, int32_t user) {
+    put_in_order(out, items, n, order, cllm__rng_make(seed, CLLM_RNG_PROMPT, 0, (uint64_t)user));
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/batch.h"
+
 #define MONITOR "recall_capped@20+recall_capped@40+ndcg@100"
 
 /* What only variants and ablations change. */
@@ -21,21 +23,21 @@ static const cllm__train_config PRESETS[] = {
     {
         .preset = "paper", .seed = 1, .epochs = {10, 100, 150}, .lr = {1e-3, 1e-3, 1e-4}, .batch = 20,
         .max_text_tokens = 128, .content_share = 1, .lambda_c = 100, .lambda_l = 0, .reg_code = false, .predict_first = true,
-        .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0,
+        .collab_order = CLLM__ORDER_RANDOM, .shuffle = true, .target_all = false, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0,
         .dropout_rec_content = 0, .keep_best_loss = false, .content = true, .mask_cold = true, .patience = 10,
         .monitor = MONITOR, .checkpoint_seconds = 120, OWN_DEFAULTS,
     },
     {
         .preset = "faithful", .seed = 1, .epochs = {10, 100, 150}, .lr = {1e-3, 1e-3, 1e-4}, .batch = 20,
         .max_text_tokens = 1024, .content_share = 1, .lambda_c = 1, .lambda_l = 0, .reg_code = true, .predict_first = false,
-        .reorder = false, .shuffle = false, .target_all = true, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0.1,
+        .collab_order = CLLM__ORDER_ASCENDING, .shuffle = false, .target_all = true, .mask_low = 0.2, .mask_high = 0.2, .dropout = 0.1,
         .dropout_rec_content = 0, .keep_best_loss = true, .content = true, .mask_cold = false, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120, OWN_DEFAULTS,
     },
     {
         .preset = "accurate", .seed = 1, .epochs = {0, 0, 24}, .lr = {1e-3, 1e-3, 1.5e-3}, .batch = 256,
         .max_text_tokens = 128, .content_share = 1, .lambda_c = 0, .lambda_l = 0, .reg_code = false, .predict_first = true,
-        .reorder = true, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.8, .dropout = 0,
+        .collab_order = CLLM__ORDER_RANDOM, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.8, .dropout = 0,
         .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
@@ -113,8 +115,8 @@ static const setting SETTINGS[] = {
     {"lambda-stages", THREE_NUMBERS, AT(lambda_stages), 0, 1e6, {0}},
     {"reg", CHOICE, AT(reg_code), 0, 0, {"map", "code"}},
     {"predict-first", SWITCH, AT(predict_first), 0, 0, {0}},
-    {"reorder", SWITCH, AT(reorder), 0, 0, {0}},
-    {"prompt-order", CHOICE, AT(prompt_ascending), 0, 0, {"random", "ascending"}},
+    {"reorder", CHOICES, AT(collab_order), 0, 0, {"1", "0", "time"}},
+    {"prompt-order", CHOICES, AT(prompt_order), 0, 0, {"random", "ascending", "time"}},
     {"shuffle", SWITCH, AT(shuffle), 0, 0, {0}},
     {"target", CHOICE, AT(target_all), 0, 0, {"hold", "all"}},
     {"mask-share", RANGE, AT(mask_low), 0, 1, {0}},

@@ -39,8 +39,8 @@ typedef struct cllm__train_config {
     double lambda_stages[3]; /* factors of lambda_c in L-steps, C-steps and recommendation steps */
     bool reg_code;        /* the authors' code's convention instead of the paper's (design: reg = map | code) */
     bool predict_first;   /* the prompt's last state predicts the first main token */
-    bool reorder;         /* items are reshuffled in every epoch; else ascending */
-    bool prompt_ascending; /* the history in a recommendation prompt stands by ascending item number; else in random order */
+    int collab_order;     /* cllm__order (data/batch.h) of a history in the collaborative stage; random: anew in every epoch */
+    int prompt_order;     /* the same in a recommendation prompt */
     bool shuffle;         /* users and documents are visited in a new order in every epoch; else ascending */
     bool target_all;      /* recommendation target: all of the user's items instead of the held-out part */
     double mask_low, mask_high; /* the masked share of a history is drawn from this range at each visit */

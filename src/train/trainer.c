@@ -226,13 +226,13 @@ static cllm_status add_example(cllm__trainer *t, cllm__phase phase, int epoch, s
     const int32_t *items = cllm__row(t->in.train, example);
     size_t n = cllm__row_count(t->in.train, example);
     if (phase == CLLM__PHASE_COLLAB) {
-        cllm__collab_order(t->items_scratch, items, n, config->reorder, config->seed, (uint32_t)epoch, user);
+        cllm__collab_order(t->items_scratch, items, n, (cllm__order)config->collab_order, config->seed, (uint32_t)epoch, user);
         return cllm__batch_add_collab(&t->batch, &t->rules, t->in.prompts, token, t->items_scratch, n, err);
     }
     size_t n_prompt, n_targets;
-    cllm__mask_rules mask = {.share_low = config->mask_low, .share_high = config->mask_high, .target_all = config->target_all};
+    cllm__mask_rules mask = {.share_low = config->mask_low, .share_high = config->mask_high, .target_all = config->target_all,
+                             .order = (cllm__order)config->prompt_order};
     cllm__rec_mask(t->items_scratch, &n_prompt, t->targets_scratch, &n_targets, items, n, mask, config->seed, (uint32_t)epoch, user);
-    if (config->prompt_ascending) cllm__collab_order(t->items_scratch, t->items_scratch, n_prompt, false, 0, 0, user);
     return cllm__batch_add_rec(&t->batch, &t->rules, t->in.prompts, token, t->items_scratch, n_prompt, t->targets_scratch, n_targets, err);
 }
 

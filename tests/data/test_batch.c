@@ -400,34 +400,43 @@ static void test_orders(void **state) {
     static const int32_t items[] = {30, 4, 17, 2, 99, 51, 8, 64};
     enum { M = COUNT(items) };
     int32_t a[M], b[M], c[M];
-    cllm__collab_order(a, items, M, false, 1, 0, 5);
+    cllm__collab_order(a, items, M, CLLM__ORDER_ASCENDING, 1, 0, 5);
     for (size_t i = 1; i < M; i++) assert_true(a[i] > a[i - 1]);
-    cllm__collab_order(a, items, M, true, 1, 0, 5);
-    cllm__collab_order(b, items, M, true, 1, 0, 5);
+    cllm__collab_order(a, items, M, CLLM__ORDER_RANDOM, 1, 0, 5);
+    cllm__collab_order(b, items, M, CLLM__ORDER_RANDOM, 1, 0, 5);
     assert_memory_equal(a, b, sizeof a);
     check_same_set(a, items, M);
     /* Another epoch, user or seed: another order. */
-    cllm__collab_order(b, items, M, true, 1, 1, 5);
+    cllm__collab_order(b, items, M, CLLM__ORDER_RANDOM, 1, 1, 5);
     assert_memory_not_equal(a, b, sizeof a);
-    cllm__collab_order(b, items, M, true, 1, 0, 6);
+    cllm__collab_order(b, items, M, CLLM__ORDER_RANDOM, 1, 0, 6);
     assert_memory_not_equal(a, b, sizeof a);
-    cllm__collab_order(b, items, M, true, 2, 0, 5);
+    cllm__collab_order(b, items, M, CLLM__ORDER_RANDOM, 2, 0, 5);
     assert_memory_not_equal(a, b, sizeof a);
     memcpy(c, items, sizeof c);
-    cllm__collab_order(c, c, M, true, 1, 0, 5); /* in place */
+    cllm__collab_order(c, c, M, CLLM__ORDER_RANDOM, 1, 0, 5); /* in place */
     assert_memory_equal(a, c, sizeof a);
-    cllm__prompt_order(b, items, M, 1, 5);
-    cllm__prompt_order(c, items, M, 1, 5);
+    cllm__prompt_order(b, items, M, CLLM__ORDER_RANDOM, 1, 5);
+    cllm__prompt_order(c, items, M, CLLM__ORDER_RANDOM, 1, 5);
     assert_memory_equal(b, c, sizeof b);
     assert_memory_not_equal(a, b, sizeof a);
     check_same_set(b, items, M);
+    cllm__prompt_order(b, items, M, CLLM__ORDER_ASCENDING, 1, 5);
+    for (size_t i = 1; i < M; i++) assert_true(b[i] > b[i - 1]);
+    /* Time: as the history has it. */
+    cllm__collab_order(a, items, M, CLLM__ORDER_TIME, 1, 0, 5);
+    assert_memory_equal(a, items, sizeof a);
+    cllm__prompt_order(b, items, M, CLLM__ORDER_TIME, 1, 5);
+    assert_memory_equal(b, items, sizeof b);
 }
 
 static void test_masks(void **state) {
     (void)state;
     int32_t items[40], prompt[40], target[40], both[80];
     for (int32_t i = 0; i < 40; i++) items[i] = 100 - 2 * i;
-    const cllm__mask_rules hold = {0.2, 0.2, false}, all = {0.2, 0.2, true}, everything = {1, 1, false}, range = {0.1, 0.6, false};
+    const cllm__mask_rules hold = {0.2, 0.2, false, CLLM__ORDER_RANDOM}, all = {0.2, 0.2, true, CLLM__ORDER_RANDOM},
+                           everything = {1, 1, false, CLLM__ORDER_RANDOM}, range = {0.1, 0.6, false, CLLM__ORDER_RANDOM},
+                           aged = {0.2, 0.2, false, CLLM__ORDER_TIME}, ascending = {0.2, 0.2, false, CLLM__ORDER_ASCENDING};
     for (size_t n = 1; n <= 40; n++) {
         size_t p, t, m = n / 5 > 0 ? n / 5 : 1;
         cllm__rec_mask(prompt, &p, target, &t, items, n, hold, 1, 2, 3);
@@ -443,6 +452,16 @@ static void test_masks(void **state) {
         assert_true(t2 == n && p2 == p);
         assert_memory_equal(prompt, prompt2, p * sizeof *prompt);
         check_same_set(target2, items, n);
+
+        /* The same items are masked in any order; here the history's numbers fall with time. */
+        cllm__rec_mask(prompt2, &p2, target2, &t2, items, n, aged, 1, 2, 3);
+        assert_true(t2 == t && p2 == p);
+        assert_memory_equal(target, target2, t * sizeof *target);
+        check_same_set(prompt, prompt2, p);
+        for (size_t i = 1; i < p; i++) assert_true(prompt2[i] < prompt2[i - 1]);
+        cllm__rec_mask(prompt2, &p2, target2, &t2, items, n, ascending, 1, 2, 3);
+        assert_memory_equal(target, target2, t * sizeof *target);
+        for (size_t i = 1; i < p; i++) assert_true(prompt2[i] > prompt2[i - 1]);
 
         cllm__rec_mask(prompt, &p, target, &t, items, n, everything, 1, 2, 3);
         assert_true(n == 1 ? p == 0 && t == 1 : p == 1 && t == n - 1);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "data/batch.h"
 #include "train/schedule.h"
 
 static cllm__train_config preset(const char *name) {
@@ -42,9 +43,9 @@ static void every_setting_reads_back(void **state) {
 static void variants_change_one_thing(void **state) {
     (void)state;
     cllm__train_config paper = preset("paper"), cf = preset("llm-cf"), fixed = preset("llm-fixord"), pretrained = preset("llm-prerec");
-    assert_true(!cf.content && cf.lambda_c == 0 && cf.finetune && cf.reorder);
-    assert_true(!fixed.reorder && fixed.prompt_ascending && fixed.content && fixed.lambda_c == paper.lambda_c);
-    assert_true(!pretrained.finetune && pretrained.reorder && !pretrained.prompt_ascending && pretrained.content);
+    assert_true(!cf.content && cf.lambda_c == 0 && cf.finetune && cf.collab_order == CLLM__ORDER_RANDOM);
+    assert_true(fixed.collab_order == CLLM__ORDER_ASCENDING && fixed.prompt_order == CLLM__ORDER_ASCENDING && fixed.content && fixed.lambda_c == paper.lambda_c);
+    assert_true(!pretrained.finetune && pretrained.collab_order == CLLM__ORDER_RANDOM && pretrained.prompt_order == CLLM__ORDER_RANDOM && pretrained.content);
     size_t changed = 0, all = 0;
     for (size_t i = 0; cllm__train_setting_name(i) != NULL; i++, all++) {
         char a[160], b[160];
@@ -66,9 +67,9 @@ static void presets_are_those_of_the_design(void **state) {
     assert_false(paper.reg_code);
     assert_true(paper.lambda_c == 100 && paper.lambda_l == 0 && paper.batch == 20 && paper.dropout == 0 && paper.patience == 10);
     assert_true(paper.epochs[0] == 10 && paper.epochs[1] == 100 && paper.epochs[2] == 150);
-    assert_true(paper.predict_first && paper.reorder && paper.shuffle && !paper.target_all && paper.max_text_tokens == 128);
+    assert_true(paper.predict_first && paper.collab_order == CLLM__ORDER_RANDOM && paper.shuffle && !paper.target_all && paper.max_text_tokens == 128);
     assert_true(faithful.reg_code && faithful.lambda_c == 1 && faithful.dropout == 0.1 && faithful.target_all && faithful.keep_best_loss);
-    assert_true(!faithful.predict_first && !faithful.reorder && !faithful.shuffle && faithful.dropout_rec_content == 0);
+    assert_true(!faithful.predict_first && faithful.collab_order == CLLM__ORDER_ASCENDING && !faithful.shuffle && faithful.dropout_rec_content == 0);
 }
 
 static void wrong_settings_say_what_is_right(void **state) {
@@ -80,7 +81,7 @@ static void wrong_settings_say_what_is_right(void **state) {
         {"target=some", "hold or all"},     {"mask-share=0.5:0.1", "0.1:0.6"},  {"mask-share=2", "0.1:0.6"},
         {"predict-first=yes", "1 (on)"},    {"seed=-1", "seed '-1'"},           {"dropout=1", "0 to 0.9"},
         {"nonsense=1", "unknown setting"},  {"batch", "unknown setting"},       {"lambda-c=-3", "0 to"},          {"lambda-c=nan", "0 to inf"},     {"lambda-l=inf", "0 to 1e+12"},
-        {"prompt-order=time", "random or ascending"}, {"lambda-stages=1/x/1", "lambda-stages"},
+        {"prompt-order=size", "random, ascending or time"}, {"reorder=2", "1, 0 or time"}, {"lambda-stages=1/x/1", "lambda-stages"},
         {"init=words", "normal or text-mean"}, {"item-tokens=words", "id, text, id+text or spelled"},
         {"linear=knn", "none, ease or ease-text"}, {"width=-1", "0 to 65536"},   {"bag-scale=0", "bag-scale '0'"},
     };
