@@ -339,39 +339,80 @@ static size_t keep_bucket(cllm__user_values *x, cllm__user_values *y, const char
     return kept;
 }
 
-static double spread_of_difference(const cllm__ablation *a, size_t arm, size_t other, const char *history) {
-    double values[MAX_SEEDS];
+/* Of arm − other, over the seeds. */
+static void seed_differences(const cllm__ablation *a, size_t arm, size_t other, const char *history, double values[MAX_SEEDS]) {
     char what[64];
     snprintf(what, sizeof what, history == NULL ? "ndcg@100" : "buckets/%s/ndcg@100", history);
     for (size_t seed = 1; seed <= a->options.seeds; seed++) {
         values[seed - 1] = cllm__json_number(cllm__ablation_result(a, arm, seed), what) - cllm__json_number(cllm__ablation_result(a, other, seed), what);
     }
-    return standard_deviation(values, a->options.seeds);
+}
+
+/* Both arms' users; *ranked: that there are any. */
+static cllm_status read_pair(const cllm__ablation *a, size_t arm, size_t other, cllm__user_values *x, cllm__user_values *y, bool *ranked, cllm_error *err) {
+    CLLM_TRY(cllm__user_values_read(a, arm, x, err));
+    CLLM_TRY(cllm__user_values_read(a, other, y, err));
+    *ranked = x->count > 0 && y->count > 0;
+    if (!*ranked || (x->count == y->count && memcmp(x->user, y->user, x->count * sizeof *x->user) == 0)) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' and '%s' ranked for different users: they cannot be paired", a->arms[arm].name, a->arms[other].name);
+}
+
+static const cllm__difference NO_DIFFERENCE = {.test = {.difference = NAN, .interval = {NAN, NAN}, .p = NAN, .p_permutation = NAN}, .spread = NAN};
+
+/* x − y of d->users users; the spread is that of `seeds`. */
+static cllm_status test_difference(const cllm__ablation *a, const float *x, const float *y, const double *seeds, cllm__difference *d, cllm_error *err) {
+    CLLM_TRY(cllm__compare(a->pool, x, 1, y, 1, d->users, 0, 1, &d->test, err));
+    d->spread = standard_deviation(seeds, a->options.seeds);
+    bool sure = d->test.interval.low > 0 || d->test.interval.high < 0;
+    d->counts = sure && !(fabs(d->test.difference) <= d->spread);
+    return CLLM_OK;
 }
 
 cllm_status cllm__ablation_compare(const cllm__ablation *a, size_t arm, size_t other, const char *history, cllm__difference *difference,
                                    cllm_error *err) {
     cllm__user_values x = {0}, y = {0};
-    cllm__difference d = {.test = {.difference = NAN, .interval = {NAN, NAN}, .p = NAN, .p_permutation = NAN}, .spread = NAN};
-    cllm_status status;
-    CLLM_TRY_CLEAN(cllm__user_values_read(a, arm, &x, err));
-    CLLM_TRY_CLEAN(cllm__user_values_read(a, other, &y, err));
-    bool ranked = x.count > 0 && y.count > 0;
-    if (ranked && (x.count != y.count || memcmp(x.user, y.user, x.count * sizeof *x.user) != 0)) {
-        CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' and '%s' ranked for different users: they cannot be paired", a->arms[arm].name,
-                                  a->arms[other].name));
-    }
-    if (ranked) d.users = keep_bucket(&x, &y, history);
+    cllm__difference d = NO_DIFFERENCE;
+    double seeds[MAX_SEEDS];
+    bool ranked;
+    cllm_status status = read_pair(a, arm, other, &x, &y, &ranked, err);
+    if (status == CLLM_OK && ranked) d.users = keep_bucket(&x, &y, history);
     if (d.users > 0) {
-        CLLM_TRY_CLEAN(cllm__compare(a->pool, x.ndcg, 1, y.ndcg, 1, d.users, 0, 1, &d.test, err));
-        d.spread = spread_of_difference(a, arm, other, history);
-        bool sure = d.test.interval.low > 0 || d.test.interval.high < 0;
-        d.counts = sure && !(fabs(d.test.difference) <= d.spread);
+        seed_differences(a, arm, other, history, seeds);
+        status = test_difference(a, x.ndcg, y.ndcg, seeds, &d, err);
     }
-    *difference = d;
-cleanup:
+    if (status == CLLM_OK) *difference = d;
     cllm__user_values_free(&x);
     cllm__user_values_free(&y);
+    return status;
+}
+
+cllm_status cllm__ablation_interaction(const cllm__ablation *a, size_t both, size_t one, size_t other, size_t none, cllm__difference *difference,
+                                       cllm_error *err) {
+    cllm__user_values x = {0}, y = {0}, u = {0}, v = {0};
+    cllm__difference d = NO_DIFFERENCE;
+    double seeds[MAX_SEEDS], alone[MAX_SEEDS];
+    bool ranked, alone_ranked;
+    cllm_status status = read_pair(a, both, one, &x, &y, &ranked, err);
+    if (status == CLLM_OK) status = read_pair(a, other, none, &u, &v, &alone_ranked, err);
+    if (status == CLLM_OK && ranked && alone_ranked) {
+        if (x.count == u.count && memcmp(x.user, u.user, x.count * sizeof *x.user) == 0) d.users = x.count;
+        else status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' and '%s' ranked for different users: they cannot be paired", a->arms[both].name, a->arms[other].name);
+    }
+    if (d.users > 0) {
+        for (size_t i = 0; i < d.users; i++) {
+            x.ndcg[i] -= y.ndcg[i];
+            u.ndcg[i] -= v.ndcg[i];
+        }
+        seed_differences(a, both, one, NULL, seeds);
+        seed_differences(a, other, none, NULL, alone);
+        for (size_t seed = 0; seed < a->options.seeds; seed++) seeds[seed] -= alone[seed];
+        status = test_difference(a, x.ndcg, u.ndcg, seeds, &d, err);
+    }
+    if (status == CLLM_OK) *difference = d;
+    cllm__user_values_free(&x);
+    cllm__user_values_free(&y);
+    cllm__user_values_free(&u);
+    cllm__user_values_free(&v);
     return status;
 }
 

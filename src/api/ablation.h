@@ -153,6 +153,9 @@ typedef struct cllm__difference {
  * CLLM_ERR_MISMATCH). users = 0, counts = false, NaN where nobody is left, or one of them never ranked. */
 CLLM_CHECK cllm_status cllm__ablation_compare(const cllm__ablation *a, size_t arm, size_t other, const char *history,
                                               cllm__difference *difference, cllm_error *err);
+/* What two changes do together beyond what they do alone: (both − one) − (other − none), user by user as above. */
+CLLM_CHECK cllm_status cllm__ablation_interaction(const cllm__ablation *a, size_t both, size_t one, size_t other, size_t none,
+                                                  cllm__difference *difference, cllm_error *err);
 /* Appends to the conclusion, as it stands: sentences begin with a space (the first one is removed). */
 void cllm__ablation_say(cllm__ablation *a, const char *format, ...) CLLM_PRINTF(2, 3);
 /* "+0.0123 (95 % interval +0.0050 to +0.0201)": for sentences. */
