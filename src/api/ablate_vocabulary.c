@@ -15,8 +15,8 @@
 #include "model/heads.h"
 #include "text/bpe.h"
 
-enum { BARE, ATOMIC, SPELLED, RANDOM, ONE_SOFTMAX, KINDS };
-static const char *const NAMES[] = {"bare backbone", "a token an item", "numbers in pieces", "random tokens", "trained in one softmax"};
+enum { BARE, ATOMIC, SPELLED, WRITTEN, RANDOM, ONE_SOFTMAX, KINDS };
+static const char *const NAMES[] = {"bare backbone", "a token an item", "numbers in pieces", "numbers written out", "random tokens", "trained in one softmax"};
 
 /* Texts that are measured, and items whose neighbours are looked for. */
 enum { MAX_TEXTS = 400, MAX_TEXT_TOKENS = 64, MAX_ITEMS = 300, SHOWN_ITEMS = 8, BLOCK = 512 };
@@ -33,6 +33,7 @@ static cllm_status plan(cllm__ablation *a, cllm_error *err) {
             if (kind == BARE) arm->run = CLLM__NO_RUN; /* measured first, before anything was trained */
             else if (kind == RANDOM) arm->run = atomic;
             else cllm__arm_set(arm, "item-tokens=%s", kind == SPELLED ? "spelled" : "id");
+            if (kind == WRITTEN) cllm__arm_set(arm, "histories=spelled");
             if (kind == ONE_SOFTMAX) cllm__arm_set(arm, "main-text=joint");
         }
     }
@@ -334,14 +335,21 @@ static cllm_status check_text(const cllm__ablation *a, size_t data, cllm_error *
     return CLLM_OK;
 }
 
-static cllm_status say_data(cllm__ablation *a, size_t data, cllm_error *err) {
+/* What an arm without a token an item ranks, beside the one that has them. */
+static cllm_status say_against_tokens(cllm__ablation *a, size_t data, int kind, const char *what, cllm_error *err) {
     cllm__difference d;
     char text[96];
-    size_t atomic = cllm__ablation_find(a, data, "", NAMES[ATOMIC]), spelled = cllm__ablation_find(a, data, "", NAMES[SPELLED]);
-    CLLM_TRY(cllm__ablation_compare(a, spelled, atomic, NULL, &d, err));
+    size_t atomic = cllm__ablation_find(a, data, "", NAMES[ATOMIC]), arm = cllm__ablation_find(a, data, "", NAMES[kind]);
+    CLLM_TRY(cllm__ablation_compare(a, arm, atomic, NULL, &d, err));
     cllm__difference_text(&d, text);
-    if (d.counts) cllm__ablation_say(a, "Spelling items by number instead of giving each a token changes NDCG@100 by %s.", text);
-    else cllm__ablation_say(a, "Items spelled by number rank no differently from items with a token each, beyond the noise (%s).", text);
+    if (d.counts) cllm__ablation_say(a, "%s instead of giving each item a token changes NDCG@100 by %s.", what, text);
+    else cllm__ablation_say(a, "%s ranks no differently from a token an item, beyond the noise (%s).", what, text);
+    return CLLM_OK;
+}
+
+static cllm_status say_data(cllm__ablation *a, size_t data, cllm_error *err) {
+    CLLM_TRY(say_against_tokens(a, data, SPELLED, "Composing tokens of the pieces of their numbers", err));
+    CLLM_TRY(say_against_tokens(a, data, WRITTEN, " Writing histories as numbers, in words,", err));
     double plain = column(a, data, BARE, "text_nll");
     if (!isfinite(plain)) {
         cllm__ablation_say(a, " Without held-out reviews there is no text to measure.");

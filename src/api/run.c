@@ -70,6 +70,8 @@ cllm_status cllm__run_shape_prompts(cllm__run *run, cllm_error *err) {
     const cllm__prompt_shape shape = {
         .hard_words = config->hard_words, .without_user = config->user_token == CLLM__USER_TOKEN_OFF,
         .join = config->main_text == CLLM__MAIN_JOINT_AND ? " and" : NULL, .seed = config->seed,
+        /* Without the data only the backbone is wanted, and no prompt made. */
+        .spelled = config->histories_spelled && run->dataset != NULL ? cllm__dataset_items(run->dataset) : 0,
     };
     return cllm__prompts_shape(&run->prompts, run->tokenizer, shape, err);
 }

@@ -47,6 +47,7 @@ static const method_flag METHOD[] = {
     {"validate-every", "N", "rec epochs between validations, the last one always among them (1; accurate: 4)"},
     {"monitor", "METRICS", "what decides, e.g. ndcg@100 or recall@20+ndcg@10"},
     {"seed", "N", "of everything random (1)"},
+    {"histories", "tokens|spelled", "control experiment: items of a history stand as their numbers, in words, instead of their tokens (tokens)"},
     {"user-token", "on|off|shuffled", "control experiment: users have no token in prompts, or in training another's in every epoch (on)"},
     {"hard-words", "template|none|random", "control experiment: the words of the templates collab and rec (template)"},
     {"main-text", "items|joint|joint-and", "control experiment: histories predicted with one softmax over items and words, joined by \" and\" (items)"},

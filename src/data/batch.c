@@ -184,6 +184,34 @@ static cllm_status check_items(const cllm__batch_rules *rules, const int32_t *it
     return CLLM_OK;
 }
 
+/* The scratch list as a sequence whose last `n` items are spelled: each is predicted, as an item, where its first piece would follow. */
+static cllm_status add_spelled(cllm__batch *batch, const cllm__batch_rules *rules, const cllm__prompt *prompt, size_t n_prompt, const int32_t *items,
+                               size_t n, cllm_error *err) {
+    const int32_t *ids = batch->scratch.ids;
+    bool map = rules->reg == CLLM__REG_MAP;
+    CLLM_TRY(check_prompt(rules, ids, n_prompt, err));
+    if (n == 0) return cllm__fail(err, CLLM_ERR_DATA, "a sequence has no main tokens");
+    size_t predictions = n - (rules->predict_first ? 0 : 1);
+    size_t rows = predictions == 0 ? 0 : batch->scratch.count - cllm__prompt_list_length(prompt, items + n - 1, 1);
+    CLLM_TRY(reserve(batch, rows, predictions, 0, n_prompt + n, err));
+
+    size_t s = batch->sequences, first = batch->start[s], users_from = batch->n_reg_users, items_from = batch->n_reg_items, at = n_prompt;
+    append_rows(batch, ids, rows);
+    for (size_t k = 0; k < n; k++) {
+        if (k >= n - predictions) {
+            batch->out_rows[batch->n_out] = first + at - 1;
+            batch->targets[batch->n_out++] = items[k];
+        }
+        at += cllm__prompt_list_length(prompt, items + k, 1) + prompt->join.count;
+    }
+    batch->joint = false;
+    int32_t first_item = rules->space.vocab_rows + rules->space.n_users;
+    for (size_t i = 0; i < n_prompt; i++) count_token(batch, &rules->space, ids[i], map, false, users_from, items_from);
+    for (size_t k = 0; k < n; k++) count_token(batch, &rules->space, first_item + items[k], map, false, users_from, items_from);
+    end_sequence(batch, 0);
+    return CLLM_OK;
+}
+
 cllm_status cllm__batch_add_collab(cllm__batch *batch, const cllm__batch_rules *rules, const cllm__prompts *prompts, int32_t user,
                                    const int32_t *items, size_t n, cllm_error *err) {
     CLLM_ASSERT(batch->stage == CLLM__STAGE_COLLAB);
@@ -193,13 +221,15 @@ cllm_status cllm__batch_add_collab(cllm__batch *batch, const cllm__batch_rules *
     CLLM_TRY(cllm__prompt_render(&prompts->collab, &rules->space, &(cllm__prompt_fill){.user = user, .item = -1}, ids, NULL, err));
     size_t n_prompt = ids->count, dropped = 0;
     if (n_prompt >= rules->context) return too_long(rules, n_prompt + n, err);
-    size_t fit = cllm__prompt_list_fit(&prompts->collab, rules->context - n_prompt);
-    if (n > fit) dropped = n - fit;
-    size_t n_main = cllm__prompt_list_length(&prompts->collab, n - dropped);
+    dropped = n - cllm__prompt_list_fit(&prompts->collab, items, n, rules->context - n_prompt);
+    items += dropped;
+    n -= dropped;
+    size_t n_main = cllm__prompt_list_length(&prompts->collab, items, n);
     CLLM_TRY(CLLM_GROW(ids->ids, ids->capacity, n_prompt + n_main, err));
-    cllm__prompt_list(&prompts->collab, rules->space.vocab_rows + rules->space.n_users, items + dropped, n - dropped, ids->ids + n_prompt);
+    cllm__prompt_list(&prompts->collab, rules->space.vocab_rows + rules->space.n_users, items, n, ids->ids + n_prompt);
     ids->count += n_main;
-    CLLM_TRY(cllm__batch_add_tokens(batch, rules, ids->ids, n_prompt, ids->ids + n_prompt, ids->count - n_prompt, err));
+    if (prompts->collab.spelled != NULL) CLLM_TRY(add_spelled(batch, rules, &prompts->collab, n_prompt, items, n, err));
+    else CLLM_TRY(cllm__batch_add_tokens(batch, rules, ids->ids, n_prompt, ids->ids + n_prompt, ids->count - n_prompt, err));
     batch->dropped_items += dropped;
     return CLLM_OK;
 }
@@ -231,8 +261,13 @@ cllm_status cllm__batch_add_rec(cllm__batch *batch, const cllm__batch_rules *rul
     CLLM_ASSERT(batch->stage == CLLM__STAGE_REC);
     size_t dropped = 0;
     CLLM_TRY(render_rec(batch, rules, prompts, user, items, n, &dropped, err));
+    size_t items_from = batch->n_reg_items;
     CLLM_TRY(cllm__batch_add_readout(batch, rules, batch->scratch.ids, batch->scratch.count, targets, n_targets, err));
     batch->dropped_items += dropped;
+    /* What is spelled is counted as if it were there: there is room, for an item takes a token at least. */
+    int32_t first_item = rules->space.vocab_rows + rules->space.n_users;
+    bool map = rules->reg == CLLM__REG_MAP;
+    for (size_t i = dropped; prompts->rec.spelled != NULL && i < n; i++) count_token(batch, &rules->space, first_item + items[i], map, map, 0, items_from);
     return CLLM_OK;
 }
 

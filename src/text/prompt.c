@@ -124,23 +124,40 @@ static cllm_status fit_items(const cllm__prompt *prompt, const cllm__prompt_fill
                           "the prompt '%.100s' needs %zu tokens without any list, but there is room for %zu", prompt->text,
                           fixed, fill->max_tokens);
     }
-    size_t fit = cllm__prompt_list_fit(prompt, fill->max_tokens - fixed);
-    if (*kept > fit) *kept = fit;
+    *kept = cllm__prompt_list_fit(prompt, fill->items, *kept, fill->max_tokens - fixed);
     return CLLM_OK;
 }
 
-size_t cllm__prompt_list_fit(const cllm__prompt *prompt, size_t room) {
-    return (room + prompt->join.count) / (1 + prompt->join.count);
+static size_t item_length(const cllm__prompt *prompt, int32_t item) {
+    return prompt->spelled == NULL ? 1 : (size_t)(prompt->spelled->start[item + 1] - prompt->spelled->start[item]);
 }
 
-size_t cllm__prompt_list_length(const cllm__prompt *prompt, size_t n) {
-    return n == 0 ? 0 : n + (n - 1) * prompt->join.count;
+size_t cllm__prompt_list_fit(const cllm__prompt *prompt, const int32_t *items, size_t n, size_t room) {
+    size_t fit = 0;
+    for (size_t used = 0; fit < n; fit++) {
+        size_t more = item_length(prompt, items[n - 1 - fit]) + (fit > 0 ? prompt->join.count : 0);
+        if (more > room - used) break;
+        used += more;
+    }
+    return fit;
+}
+
+size_t cllm__prompt_list_length(const cllm__prompt *prompt, const int32_t *items, size_t n) {
+    size_t length = n == 0 ? 0 : (n - 1) * prompt->join.count;
+    for (size_t k = 0; k < n; k++) length += item_length(prompt, items[k]);
+    return length;
 }
 
 int32_t *cllm__prompt_list(const cllm__prompt *prompt, int32_t first_item, const int32_t *items, size_t n, int32_t *out) {
     for (size_t k = 0; k < n; k++) {
         for (size_t i = 0; k > 0 && i < prompt->join.count; i++) *out++ = prompt->join.ids[i];
-        *out++ = first_item + items[k];
+        if (prompt->spelled == NULL) {
+            *out++ = first_item + items[k];
+            continue;
+        }
+        size_t length = item_length(prompt, items[k]);
+        memcpy(out, prompt->spelled->ids + prompt->spelled->start[items[k]], length * sizeof *out);
+        out += length;
     }
     return out;
 }
@@ -150,10 +167,10 @@ cllm_status cllm__prompt_render(const cllm__prompt *prompt, const cllm__id_space
     size_t kept;
     if (prompt->users != 0 && fill->user >= 0) CLLM_TRY(check_number("user", fill->user, space->n_users, err));
     if (prompt->items_one != 0) CLLM_TRY(check_number("item", fill->item, space->n_items, err));
+    for (size_t i = 0; i < fill->n_items && prompt->lists > 0; i++) CLLM_TRY(check_number("item", fill->items[i], space->n_items, err));
     CLLM_TRY(fit_items(prompt, fill, &kept, err));
     const int32_t *items = kept == 0 ? NULL : fill->items + (fill->n_items - kept);
-    for (size_t i = 0; i < kept; i++) CLLM_TRY(check_number("item", items[i], space->n_items, err));
-    CLLM_TRY(CLLM_GROW(append_to->ids, append_to->capacity, append_to->count + prompt->length + cllm__prompt_list_length(prompt, kept), err));
+    CLLM_TRY(CLLM_GROW(append_to->ids, append_to->capacity, append_to->count + prompt->length + cllm__prompt_list_length(prompt, items, kept), err));
     int32_t *out = append_to->ids + append_to->count, user = space->vocab_rows + fill->user,
             first_item = space->vocab_rows + space->n_users;
     for (size_t i = 0; i < prompt->length; i++) {

@@ -14,6 +14,7 @@
 #define CLLM_TEXT_PROMPT_H
 
 #include "base/status.h"
+#include "text/numbers.h"
 #include "text/tokenizer.h"
 
 struct json_object;
@@ -36,6 +37,7 @@ typedef struct cllm__prompt {
     size_t length;                  /* of pattern, including slots */
     size_t users, items_one, lists; /* number of USER, ITEM and ITEMS slots; lists ≤ 1 */
     cllm__tokens join;              /* stands between two items of a list; empty as compiled */
+    const cllm__numbers *spelled;   /* borrowed: a list writes its items as these, in words; NULL, as compiled: by their tokens */
 } cllm__prompt;
 
 CLLM_CHECK cllm_status cllm__prompt_compile(cllm__prompt *prompt, const cllm__tokenizer *tokenizer, const char *text,
@@ -59,10 +61,10 @@ CLLM_CHECK cllm_status cllm__prompt_render(const cllm__prompt *prompt, const cll
                                            const cllm__prompt_fill *fill, cllm__tokens *append_to, size_t *dropped,
                                            cllm_error *err);
 
-/* A list of items as a prompt writes it, with what joins them: how many fit in `room` tokens, how many tokens n of them take, and
- * their tokens, which begin at first_item; returns the end of what was written to `out`. */
-size_t cllm__prompt_list_fit(const cllm__prompt *prompt, size_t room);
-size_t cllm__prompt_list_length(const cllm__prompt *prompt, size_t n);
+/* A list of items as a prompt writes it, with what joins them: how many of the last fit in `room` tokens, how many tokens it takes, and
+ * its tokens, those of items from first_item on; returns the end of what was written to `out`. Spelled items must be in range. */
+size_t cllm__prompt_list_fit(const cllm__prompt *prompt, const int32_t *items, size_t n, size_t room);
+size_t cllm__prompt_list_length(const cllm__prompt *prompt, const int32_t *items, size_t n);
 int32_t *cllm__prompt_list(const cllm__prompt *prompt, int32_t first_item, const int32_t *items, size_t n, int32_t *out);
 
 /* A template with concrete numbers ("Hello, user_1!"): user_12 and item_3 become tokens where 0 ≤ number < count, in plain
@@ -88,6 +90,7 @@ typedef struct cllm__prompts {
 #define CLLM_PROMPT_MEMBER(name, text, must, may) cllm__prompt name;
     CLLM_PROMPT_LIST(CLLM_PROMPT_MEMBER)
 #undef CLLM_PROMPT_MEMBER
+    cllm__numbers *numbers; /* of items that lists spell; else NULL */
 } cllm__prompts;
 
 /* A default template by its name. */
@@ -103,9 +106,11 @@ typedef struct cllm__prompt_shape {
     int hard_words;    /* cllm__hard_words; random: each word becomes another one, the same wherever it stands */
     bool without_user; /* user slots are left out */
     const char *join;  /* text between two items of a list, like " and"; NULL: nothing */
+    size_t spelled;    /* lists write so many items as numbers, in words; 0: items have their tokens */
     uint64_t seed;     /* of the random words */
 } cllm__prompt_shape;
-/* Reshapes compiled templates; once, before cllm__prompts_begin. CLLM_ERR_USAGE if nothing but the list would be left of one. On
+/* Reshapes compiled templates; once, before cllm__prompts_begin. CLLM_ERR_USAGE if nothing but the list would be left of one,
+ * CLLM_ERR_DATA if the vocabulary cannot spell. On
  * failure the templates are half done, and freed by the caller as ever. */
 CLLM_CHECK cllm_status cllm__prompts_shape(cllm__prompts *prompts, const cllm__tokenizer *tokenizer, cllm__prompt_shape shape,
                                            cllm_error *err);

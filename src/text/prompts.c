@@ -126,7 +126,19 @@ static cllm_status shape_one(cllm__prompt *prompt, const cllm__tokenizer *tokeni
     return cllm__tokenizer_encode_inner(tokenizer, shape->join, strlen(shape->join), &prompt->join, err);
 }
 
+/* "12, 57, 103" */
+static cllm_status spell_lists(cllm__prompts *prompts, const cllm__tokenizer *tokenizer, size_t count, cllm_error *err) {
+    CLLM_TRY(CLLM_NEW(prompts->numbers, 1, err));
+    CLLM_TRY(cllm__numbers_create(prompts->numbers, tokenizer, " ", count, err));
+    prompts->collab.spelled = prompts->rec.spelled = prompts->numbers;
+    return CLLM_OK;
+}
+
 cllm_status cllm__prompts_shape(cllm__prompts *prompts, const cllm__tokenizer *tokenizer, cllm__prompt_shape shape, cllm_error *err) {
+    if (shape.spelled > 0) {
+        if (shape.join == NULL) shape.join = ",";
+        CLLM_TRY(spell_lists(prompts, tokenizer, shape.spelled, err));
+    }
     CLLM_TRY(shape_one(&prompts->collab, tokenizer, &shape, err));
     return shape_one(&prompts->rec, tokenizer, &shape, err);
 }
@@ -147,6 +159,9 @@ cllm_status cllm__prompts_begin(cllm__prompts *prompts, int32_t bos, cllm_error 
 
 void cllm__prompts_free(cllm__prompts *prompts) {
     for (size_t i = 0; i < CLLM_LEN(entries); i++) cllm__prompt_free(prompt_of(prompts, &entries[i]));
+    if (prompts->numbers != NULL) cllm__numbers_free(prompts->numbers);
+    cllm__free(prompts->numbers);
+    prompts->numbers = NULL;
 }
 
 cllm_status cllm__prompts_to_json(const cllm__prompts *prompts, json_object **object, cllm_error *err) {

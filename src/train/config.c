@@ -149,6 +149,7 @@ static const setting SETTINGS[] = {
     {"user-token", CHOICES, AT(user_token), 0, 0, {"on", "off", "shuffled"}},
     {"hard-words", CHOICES, AT(hard_words), 0, 0, {"template", "none", "random"}},
     {"main-text", CHOICES, AT(main_text), 0, 0, {"items", "joint", "joint-and"}},
+    {"histories", CHOICE, AT(histories_spelled), 0, 0, {"tokens", "spelled"}},
     {"content", SWITCH, AT(content), 0, 0, {0}},
     {"mask-cold", SWITCH, AT(mask_cold), 0, 0, {0}},
     {"patience", INT, AT(patience), 0, 1000000, {0}},

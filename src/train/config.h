@@ -73,6 +73,7 @@ typedef struct cllm__train_config {
     int user_token;       /* cllm__user_token */
     int hard_words;       /* cllm__hard_words (text/prompt.h) of the templates collab and rec */
     int main_text;        /* cllm__main_text */
+    bool histories_spelled; /* lists of items in collab and rec are their numbers, in words, instead of their tokens */
     bool init_text_mean;  /* token tables begin at the means of their texts' word embeddings instead of at random (tables.h); not with composed item tokens */
     bool shuffle_texts;   /* control experiment: texts are dealt to other users and items */
     int checkpoint_seconds;

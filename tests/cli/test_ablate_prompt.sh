@@ -7,7 +7,7 @@ run prepare reviews.tsv --items items.tsv -o data
 few="--epochs 1/2/3 --lr 1e-2 --max-text-tokens 8 --patience 0 --threads 1"
 run train data -o plain $few
 run backbone init -o tiny --layers 1 --heads 1 --width 16 --context 128 --tokenizer plain/tokenizer
-for setting in "--user-token off" "--user-token shuffled" "--hard-words none" "--hard-words random" "--main-text joint" "--main-text joint-and" "--item-tokens spelled" "--reorder time --prompt-order time"; do
+for setting in "--user-token off" "--user-token shuffled" "--hard-words none" "--hard-words random" "--main-text joint" "--main-text joint-and" "--item-tokens spelled" "--reorder time --prompt-order time" "--histories spelled"; do
     run train data -o run --force --backbone tiny $few $setting --json
     best=$(get validation/ndcg@100)
     run eval run --split valid --baselines none --json
@@ -17,6 +17,10 @@ done
 fails 2 "user-token 'maybe': give on, off or shuffled" train data -o never --user-token maybe
 fails 2 "reorder 'maybe': give 1, 0 or time" train data -o never --reorder maybe
 fails 2 "item-tokens 'digits': give id, text, id+text or spelled" train data -o never --item-tokens digits
+fails 2 "take --histories tokens" train data -o never --backbone tiny --histories spelled --main-text joint
+fails 2 "take --histories tokens" train data -o never --preset accurate --histories spelled
+fails 2 "take histories=tokens" ablate decode data -o never --scale smoke --set histories=spelled
+rm -rf never
 fails 2 "nothing is left of the template" train data -o never --backbone tiny --user-token off --hard-words none
 # In time order nothing is random: the seed of prompts does not matter, and a history given in another order is another question.
 run train data -o run --force --backbone tiny $few --prompt-order time

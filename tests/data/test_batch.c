@@ -380,6 +380,64 @@ static void test_no_allocation(void **state) {
     assert_int_equal(cllm__alloc_count(), before);
 }
 
+/* ---- Spelled histories ---- */
+
+/* Items 3, 0 and 7 as " 3, 0, 7": words in the rows, items in the targets, each where its first piece would follow; and counted by the
+ * regulariser as if they had their tokens. */
+static void test_spelled(void **state) {
+    world *w = *state;
+    cllm__prompts prompts = {0};
+    static const int32_t items[] = {3, 0, 7}, target[] = {5};
+    OK(cllm__prompts_compile(&prompts, w->tokenizer, NULL, ERR));
+    OK(cllm__prompts_shape(&prompts, w->tokenizer, (cllm__prompt_shape){.spelled = ITEMS}, ERR));
+    expected e = {0};
+    add_id(&e, U(1));
+    add_text(w, &e, " has interacted with");
+    size_t n_prompt = e.count;
+    add_text(w, &e, " 3,");
+    size_t second = e.count;
+    add_text(w, &e, " 0,");
+    size_t third = e.count;
+    cllm__batch *b = &w->batch;
+    cllm__batch_clear(b, CLLM__STAGE_COLLAB);
+    OK(cllm__batch_add_collab(b, &w->rules, &prompts, 1, items, 3, ERR));
+    check_rows(b, 0, e.ids, e.count);
+    assert_int_equal(b->n_out, 3);
+    for (size_t k = 0; k < 3; k++) assert_int_equal(b->targets[k], items[k]);
+    assert_true(b->out_rows[0] == n_prompt - 1 && b->out_rows[1] == second - 1 && b->out_rows[2] == third - 1);
+    check_list(b->reg_items, b->n_reg_items, items, 3);
+    assert_int_equal(b->n_reg_users, 1);
+
+    /* Without the first prediction one target less; a context that is too short keeps the last items; one for none is an error. */
+    cllm__batch_rules rules = w->rules;
+    rules.predict_first = false;
+    OK(cllm__batch_add_collab(b, &rules, &prompts, 1, items, 3, ERR));
+    assert_true(b->n_out == 5 && b->targets[3] == 0 && b->targets[4] == 7);
+    rules = w->rules;
+    rules.context = third;
+    OK(cllm__batch_add_collab(b, &rules, &prompts, 1, items, 3, ERR));
+    assert_true(b->n_out == 7 && b->targets[5] == 0 && b->targets[6] == 7 && b->dropped_items == 1);
+    rules.context = n_prompt + 1;
+    cllm_error err = {0};
+    assert_int_equal(cllm__batch_add_collab(b, &rules, &prompts, 1, items, 3, &err), CLLM_ERR_DATA);
+    assert_int_equal(b->n_out, 7);
+
+    /* In a recommendation the history is words as well; the target is an item, and both are counted. */
+    static const int32_t counted[] = {5, 3, 0, 7}, wrong[] = {3, ITEMS};
+    expected r = {0};
+    add_id(&r, U(1));
+    add_text(w, &r, " has interacted with 3, 0, 7,");
+    add_id(&r, U(1));
+    add_text(w, &r, " will interact with");
+    cllm__batch_clear(b, CLLM__STAGE_REC);
+    OK(cllm__batch_add_rec(b, &w->rules, &prompts, 1, items, 3, target, 1, ERR));
+    check_rows(b, 0, r.ids, r.count);
+    check_list(b->reg_items, b->n_reg_items, counted, 4);
+    err = (cllm_error){0};
+    assert_int_equal(cllm__batch_add_rec(b, &w->rules, &prompts, 1, wrong, 2, target, 1, &err), CLLM_ERR_DATA);
+    cllm__prompts_free(&prompts);
+}
+
 /* ---- Orders and masks ---- */
 
 static int compare(const void *a, const void *b) {
@@ -490,8 +548,8 @@ int main(void) {
         cmocka_unit_test(test_joined),
         cmocka_unit_test(test_collab), cmocka_unit_test(test_content),        cmocka_unit_test(test_counts_of_repeats),
         cmocka_unit_test(test_rec),    cmocka_unit_test(test_prompt),         cmocka_unit_test(test_long_histories),
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_no_allocation),  cmocka_unit_test(test_orders),
-        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_no_allocation),  cmocka_unit_test(test_spelled),
+        cmocka_unit_test(test_orders), cmocka_unit_test(test_masks),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }
