@@ -290,7 +290,8 @@ static cllm_status figures(const cllm__ablation *a, cllm__page *page, cllm_error
         cllm__page_put(page, "<div class=\"wide\"><table><caption>");
         cllm__page_text(page, cllm__ablation_data_name(a, data), 0);
         cllm__page_put(page, ": NDCG@100 against the paper's prompt</caption>\n<thead><tr><th>changes</th><th class=\"n\">the first</th>"
-                             "<th class=\"n\">the second</th><th class=\"n\">both</th><th class=\"n\">beyond the sum (95 %% interval)</th><th></th></tr></thead>\n<tbody>\n");
+                             "<th class=\"n\">the second</th><th class=\"n\">both</th>"
+                             "<th class=\"n\">beyond the sum (95 %% interval)</th><th></th></tr></thead>\n<tbody>\n");
         for (size_t p = 0; p < CLLM_LEN(PAIRS); p++) CLLM_TRY(put_pair(a, page, data, p, err));
         cllm__page_put(page, "</tbody></table></div>\n");
     }

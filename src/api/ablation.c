@@ -396,7 +396,8 @@ cllm_status cllm__ablation_interaction(const cllm__ablation *a, size_t both, siz
     if (status == CLLM_OK) status = read_pair(a, other, none, &u, &v, &alone_ranked, err);
     if (status == CLLM_OK && ranked && alone_ranked) {
         if (x.count == u.count && memcmp(x.user, u.user, x.count * sizeof *x.user) == 0) d.users = x.count;
-        else status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' and '%s' ranked for different users: they cannot be paired", a->arms[both].name, a->arms[other].name);
+        else status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' and '%s' ranked for different users: they cannot be paired", a->arms[both].name,
+                                  a->arms[other].name);
     }
     if (d.users > 0) {
         for (size_t i = 0; i < d.users; i++) {

@@ -14,11 +14,13 @@ static const struct {
     const char *name, *list; /* as `eval --baselines` calls it */
 } BASELINES[] = {{"popularity", "popularity"}, {"item-kNN", "itemknn"}, {"EASE", "ease"}};
 
-/* What they are compared with: the first arm of the data set that trains and stands for itself, which is the method as it is. */
+/* What they are compared with: the first arm of the data set that trains and stands for itself, which is the method as it
+ * is. */
 static size_t method_of(const cllm__ablation *a, size_t data) {
     for (size_t i = 0; i < a->n_arms; i++) {
         const cllm__arm *arm = &a->arms[i];
-        if (arm->data == data && arm->run == CLLM__OWN_RUN && (arm->reference == CLLM__NO_REFERENCE || arm->reference == i)) return i;
+        if (arm->data == data && arm->run == CLLM__OWN_RUN && (arm->reference == CLLM__NO_REFERENCE || arm->reference == i))
+            return i;
     }
     return CLLM__NO_REFERENCE;
 }
@@ -85,17 +87,22 @@ static cllm_status rank(cllm__measuring *m, const cllm__scorer *scorer, const cl
 }
 
 static cllm_status measure_on(cllm__measuring *m, const cllm__dataset *dataset, cllm_error *err) {
-    const cllm__eval_data data = {.train = cllm__dataset_interactions(dataset, CLLM__TRAIN), .valid = cllm__dataset_interactions(dataset, CLLM__VALID),
+    const cllm__eval_data data = {.train = cllm__dataset_interactions(dataset, CLLM__TRAIN),
+                                  .valid = cllm__dataset_interactions(dataset, CLLM__VALID),
                                   .test = cllm__dataset_interactions(dataset, CLLM__TEST)};
     if (strcmp(m->arm->baseline, "ease") == 0 && cllm__ease_memory(data.train->n_items) > cllm__ease_memory_limit()) {
-        cllm__log(&m->host, CLLM_LOG_WARN, "EASE on %zu items needs %.1f GB, more than it may take here: it is left out", data.train->n_items,
-                  1e-9 * (double)cllm__ease_memory(data.train->n_items));
+        cllm__log(&m->host, CLLM_LOG_WARN, "EASE on %zu items needs %.1f GB, more than it may take here: it is left out",
+                  data.train->n_items, 1e-9 * (double)cllm__ease_memory(data.train->n_items));
         return CLLM_OK;
     }
     char *cache = cllm__path_join(cllm__dataset_path(dataset), "baselines.json");
     if (cache == NULL) return cllm__fail_nomem(err);
-    const cllm__baselines_options options = {.list = m->arm->baseline, .cache = cache, .data_hash = cllm__dataset_hash(dataset), .seed = m->seed,
-                                             .pool = m->pool, .host = &m->host};
+    const cllm__baselines_options options = {.list = m->arm->baseline,
+                                             .cache = cache,
+                                             .data_hash = cllm__dataset_hash(dataset),
+                                             .seed = m->seed,
+                                             .pool = m->pool,
+                                             .host = &m->host};
     cllm__baselines baselines = {0};
     cllm_status status = cllm__baselines_create(&baselines, data.train, &options, err);
     if (status == CLLM_OK) status = rank(m, &baselines.models[0].scorer, &data, err);
@@ -138,10 +145,13 @@ static cllm_status say(cllm__ablation *a, size_t data, cllm_error *err) {
     CLLM_TRY(cllm__ablation_compare(a, best, method, NULL, &d, err));
     cllm__difference_text(&d, text);
     const cllm__arm *by = &a->arms[method];
-    cllm__ablation_say(a, " Simple models for the same users%s%s: %s; the best, %s, %s \"%s%s%s\" (%.4f): %s.", a->n_data > 1 ? " of " : "",
-                       a->n_data > 1 ? a->data[data].name : "", names, a->arms[best].name,
-                       !d.counts ? "does not differ beyond the noise from" : d.test.difference > 0 ? "is better than" : "is worse than",
-                       by->series, by->series[0] != '\0' ? ", " : "", by->name, cllm__ablation_value(a, method, "ndcg@100", NULL), text);
+    cllm__ablation_say(a, " Simple models for the same users%s%s: %s; the best, %s, %s \"%s%s%s\" (%.4f): %s.",
+                       a->n_data > 1 ? " of " : "", a->n_data > 1 ? a->data[data].name : "", names, a->arms[best].name,
+                       !d.counts               ? "does not differ beyond the noise from"
+                       : d.test.difference > 0 ? "is better than"
+                                               : "is worse than",
+                       by->series, by->series[0] != '\0' ? ", " : "", by->name,
+                       cllm__ablation_value(a, method, "ndcg@100", NULL), text);
     return CLLM_OK;
 }
 

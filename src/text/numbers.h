@@ -10,10 +10,10 @@ typedef struct cllm__numbers {
     int32_t *ids;    /* number j in the pieces ids[start[j] … start[j + 1]), one at least */
 } cllm__numbers;
 
-/* `before` stands before each: "" or " ". `numbers` is {0} before and freed by the caller in every case. CLLM_ERR_DATA if two numbers
- * would be spelled alike, as by a tokenizer that has no digits. */
-CLLM_CHECK cllm_status cllm__numbers_create(cllm__numbers *numbers, const cllm__tokenizer *tokenizer, const char *before, size_t count,
-                                            cllm_error *err);
+/* `before` stands before each: "" or " ". `numbers` is {0} before and freed by the caller in every case. CLLM_ERR_DATA if
+ * two numbers would be spelled alike, as by a tokenizer that has no digits. */
+CLLM_CHECK cllm_status cllm__numbers_create(cllm__numbers *numbers, const cllm__tokenizer *tokenizer, const char *before,
+                                            size_t count, cllm_error *err);
 void cllm__numbers_free(cllm__numbers *numbers);
 
 #endif

@@ -94,7 +94,8 @@ static cllm_status check_config(const cllm__trainer *t, const cllm__backbone_inf
     if (config->bag_biases && width <= CLLM__BAG_BIASES) {
         return cllm__fail(err, CLLM_ERR_USAGE, "width %zu: bag-biases 1 takes %d columns of it; give more", width, CLLM__BAG_BIASES);
     }
-    if (config->histories_spelled && (config->bag || config->main_text != CLLM__MAIN_ITEMS || config->linear != CLLM__LINEAR_NONE || config->neighbours_weight > 0)) {
+    bool reads_items = config->bag || config->main_text != CLLM__MAIN_ITEMS || config->linear != CLLM__LINEAR_NONE || config->neighbours_weight > 0;
+    if (config->histories_spelled && reads_items) {
         return cllm__fail(err, CLLM_ERR_USAGE, "histories spelled: no item has a token there that --readout bag, --main-text joint, --linear or "
                                                "--neighbours-weight could read; take --histories tokens");
     }
