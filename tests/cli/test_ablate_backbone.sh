@@ -42,6 +42,7 @@ run backbone convert tiny -o shuffled --shuffle --seed 1
 cmp shuffled/model.safetensors given/backbones/shuffled/model.safetensors || die "the random arm is not the given model shuffled"
 cmp shuffled/config.json given/backbones/shuffled/config.json || die "the random arm has another shape"
 cmp -s tiny/model.safetensors given/backbones/shuffled/model.safetensors && die "the shuffled weights are the given ones"
+resumed_alike given/table.tsv backbone data --backbone tiny --scale smoke --set epochs=1/1/1 --threads 1
 
 # The setting it stands on: the first layers, refused beyond what there is, kept by the run.
 run train data -o first --backbone tiny --backbone-layers 2 --epochs 0/1/1 --max-text-tokens 8

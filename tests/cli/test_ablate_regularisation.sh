@@ -27,6 +27,11 @@ if [ "$best" = 0/0/0 ]; then grep -q "no coupling is the best of 8 triples" said
 else grep -q "best of 8 triples of strengths .* is $best;" said || die "the best is $best: $(cat said)"; fi
 grep -q "Whole texts against texts dealt to other items" said || die "nothing of shuffled texts: $(cat said)"
 equal "heat maps" "$(grep -c "in recommendation steps; down: in L-steps" study/index.html)" 2
+
+make_shop
+run prepare reviews.tsv --items items.tsv -o data
+run ablate regularisation data -o few --scale smoke --set epochs=1/1/1 --threads 1 -q
+resumed_alike few/table.tsv regularisation data --scale smoke --set epochs=1/1/1 --threads 1
 fails 2 "above 0, below infinity" ablate regularisation -o x --scale smoke --set lambda-c=inf
 rm -rf x
 nothing_left

@@ -106,3 +106,27 @@ beside() {
     grep -qE "; the best, (popularity|item-kNN|EASE), [a-z ]+ \"([a-z ]+, )?$2\"" sentence || die "the best baseline is not told of: $(cat sentence)"
     for name in popularity item-kNN EASE; do grep -q ">$name<" "$1/index.html" || die "no figure has $name"; done
 }
+
+# A study's table without what a clock measured.
+without_times() {
+    awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /^(seconds|rec_epoch|content_epoch|ms_one|users_per_second)$/) time[i] = 1 }
+        { for (i in time) $i = ""; print }' "$1"
+}
+
+# resumed_alike TABLE STUDY...: the study, killed once it has a result and resumed, ends in that table.
+resumed_alike() {
+    table=$1
+    shift
+    "$program" ablate "$@" -o killed -q >killed.log 2>&1 &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && ! grep -q "seed 1\"" killed/ablation.json 2>/dev/null; do sleep 0.02; done
+    kill -9 $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true
+    had=$(grep -c "seed [0-9]*\":" killed/ablation.json || true)
+    run ablate --resume -o killed -q
+    all=$(grep -c "seed [0-9]*\":" killed/ablation.json || true)
+    [ "$had" -ge 1 ] && [ "$had" -lt "$all" ] || die "killed with $had of $all results: nothing was resumed"
+    without_times "$table" >table.whole
+    without_times killed/table.tsv >table.killed
+    cmp table.whole table.killed || die "killed and resumed: another table: $(cat killed/table.tsv)"
+}
