@@ -9,6 +9,7 @@
 
 #include <cllm4rec/cllm4rec.h>
 #include <json-c/json.h>
+#include <stddef.h>
 #include <stdio.h>
 
 /* ---- Commands ---- */
@@ -51,6 +52,7 @@ typedef enum option_kind {
     OPTION_LIST,   /* text_list *: may be given several times */
     OPTION_INT,    /* int * */
     OPTION_COUNT,  /* size_t * */
+    OPTION_POSITIVE, /* size_t *, from 1 on: where the library takes 0 for its default, which nobody means who writes it */
     OPTION_SEED,   /* uint64_t * */
     OPTION_NUMBER, /* double * */
     OPTION_TIME,   /* double *, seconds: "90", "30m", "2h" */
@@ -106,8 +108,12 @@ int console_fail_text(const char *name, int exit_code, const char *format, ...) 
 void console_field(const char *text);
 /* Prints the JSON text on stdout as one line, if --json was given. */
 void console_json(const char *json);
-/* Reads a file of text, ended by a NUL, to be freed. Returns 0, or the exit code of what was explained; *text is then untouched. */
+/* Reads a file of text of at most 64 MiB, ended by a NUL, to be freed. Returns 0, or the exit code of what was explained; *text is then untouched. */
 int console_read(const char *name, const char *path, char **text);
+/* The next line of at most `limit` bytes, without its line feed, into *line, which grows (to be freed); a NUL follows it. Returns its
+ * length, or CONSOLE_END, CONSOLE_LONG (the first `limit` bytes are there) or CONSOLE_NOMEM. */
+enum { CONSOLE_END = -1, CONSOLE_LONG = -2, CONSOLE_NOMEM = -3 };
+ptrdiff_t console_line(FILE *file, size_t limit, char **line, size_t *capacity);
 /* "12.3 s", "4 min 10 s", "2 h 05 min" into a buffer of at least 32 bytes. */
 const char *console_duration(double seconds, char *buffer, size_t size);
 

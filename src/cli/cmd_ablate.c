@@ -70,7 +70,7 @@ int cmd_ablate(int argc, char **argv) {
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &options.output, "DIR", "the study's folder"},
         {"scale", 0, OPTION_TEXT, &options.scale, "NAME", "smoke (a minute at most, shows that it works), small (default), full (the preset's whole schedule)"},
-        {"seeds", 0, OPTION_COUNT, &options.seeds, "N", "runs of each arm (1; at full scale 3)"},
+        {"seeds", 0, OPTION_POSITIVE, &options.seeds, "N", "runs of each arm (1; at full scale 3)"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
         {"resume", 0, OPTION_FLAG, &options.resume, NULL, "go on with the study in -o"},
         {"force", 'f', OPTION_FLAG, &options.force, NULL, "replace what is there"},

@@ -126,7 +126,7 @@ static int init(int argc, char **argv) {
         {"layers", 0, OPTION_COUNT, &shape.layers, "N", "transformer layers (2)"},
         {"heads", 0, OPTION_COUNT, &shape.heads, "N", "attention heads (4)"},
         {"width", 0, OPTION_COUNT, &shape.width, "N", "width, divisible by heads (128)"},
-        {"vocab", 0, OPTION_COUNT, &shape.vocabulary, "N", "word embeddings (default: the tokenizer's pieces, else 50257)"},
+        {"vocab", 0, OPTION_POSITIVE, &shape.vocabulary, "N", "word embeddings (default: the tokenizer's pieces, else 50257)"},
         {"context", 0, OPTION_COUNT, &shape.context, "N", "positions (1024)"},
         {"seed", 's', OPTION_SEED, &seed, "N", "of the weights (1)"},
         {"tokenizer", 0, OPTION_TEXT, &tokenizer, "DIR", "a folder whose tokenizer is saved with it"},
@@ -218,7 +218,7 @@ static int evaluate(int argc, char **argv) {
     const option_spec specs[] = {
         BACKBONE_OPTION(&options.backbone),
         {"text", 'f', OPTION_TEXT, &options.file, "FILE", "a text a line; plain, .gz, .zst or .xz; - is stdin"},
-        {"lines", 0, OPTION_COUNT, &options.max_lines, "N", "no more than the file's first N, blank ones too (all)"},
+        {"lines", 0, OPTION_POSITIVE, &options.max_lines, "N", "no more than the file's first N, blank ones too (all)"},
         {"backbone-dtype", 0, OPTION_TEXT, &options.dtype, "f32|bf16|q8_0", "of the frozen matrices (f32)"},
         {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
         COMMON_OPTIONS,

@@ -85,24 +85,35 @@ static int answer(recommending *r, const cllm_request *requests, size_t count) {
 static int answer_file(recommending *r, const char *path) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) return console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s': %s", path, strerror(errno));
-    enum { LONGEST = 1024 + 2 + 1 }; /* an id, the end of the line, NUL */
+    enum { LONGEST = 1024 + 1 }; /* an id, and a carriage return */
     cllm_request requests[CHUNK];
-    char(*lines)[LONGEST] = malloc(CHUNK * sizeof *lines);
-    size_t count = 0, users = 0, number = 0;
+    char(*lines)[LONGEST + 1] = malloc(CHUNK * sizeof *lines), *line = NULL;
+    size_t count = 0, users = 0, number = 0, capacity = 0;
     int code = lines == NULL ? console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_NOMEM), "no memory") : 0;
     for (bool more = true; more && code == 0;) {
-        more = fgets(lines[count], LONGEST, file) != NULL;
+        ptrdiff_t got = console_line(file, LONGEST, &line, &capacity);
+        more = got != CONSOLE_END;
         if (more) {
-            size_t length = strlen(lines[count]);
             number++;
-            if (length == LONGEST - 1 && lines[count][length - 1] != '\n') {
-                code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_DATA), "%s:%zu: '%.20s…' is longer than an id can be: give one a line", path,
-                                         number, lines[count]);
+            if (got == CONSOLE_NOMEM) {
+                code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_NOMEM), "no memory");
                 break;
             }
-            if (number == 1 && length >= 3 && memcmp(lines[count], "\xEF\xBB\xBF", 3) == 0) memmove(lines[count], lines[count] + 3, (length -= 3) + 1);
-            while (length > 0 && (lines[count][length - 1] == '\n' || lines[count][length - 1] == '\r')) lines[count][--length] = '\0';
-            if (length == 0) continue;
+            size_t length = got == CONSOLE_LONG ? LONGEST : (size_t)got;
+            if (memchr(line, '\0', length) != NULL) {
+                code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_DATA), "%s:%zu: a NUL byte: give a text file, a user's id a line", path, number);
+                break;
+            }
+            if (got == CONSOLE_LONG) {
+                code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_DATA), "%s:%zu: '%.20s…' is longer than an id can be: give one a line", path,
+                                         number, line);
+                break;
+            }
+            const char *id = line;
+            if (number == 1 && length >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) id += 3;
+            while (length > 0 && line[length - 1] == '\r') line[--length] = '\0';
+            if (id[0] == '\0') continue;
+            strcpy(lines[count], id);
             requests[count] = r->request;
             requests[count].user = lines[count];
             count++;
@@ -115,6 +126,7 @@ static int answer_file(recommending *r, const char *path) {
     }
     if (code == 0 && ferror(file)) code = console_fail_text("recommend", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s': %s", path, strerror(errno));
     if (code == 0 && users == 0) fprintf(stderr, "warning: '%s' has no users: give one a line\n", path);
+    free(line);
     free(lines);
     if (file != stdin) fclose(file);
     return code;

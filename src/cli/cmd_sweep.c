@@ -20,7 +20,7 @@ int cmd_sweep(int argc, char **argv) {
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &options.output, "DIR", "the sweep's folder"},
         {"space", 0, OPTION_TEXT, &options.space, "FILE", "JSON: {\"lambda-c\": {\"min\": 0.1, \"max\": 1000, \"log\": true}, \"lr\": [\"1e-3\", \"5e-3\"]}"},
-        {"trials", 0, OPTION_COUNT, &options.trials, "N", "settings to draw (20)"},
+        {"trials", 0, OPTION_POSITIVE, &options.trials, "N", "settings to draw (20)"},
         {"rungs", 0, OPTION_TEXT, &options.rungs, "LIST", "parts of all epochs, ascending to 1 (0.1,0.3,1)"},
         {"seed", 0, OPTION_SEED, &options.seed, "N", "of the draws (1)"},
         {"keep", 0, OPTION_TEXT, &options.keep, "best|all", "which run folders stay (best)"},

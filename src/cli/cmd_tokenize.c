@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,23 +102,31 @@ static cllm_status print_tokens(const tokenizing *t, const char *text, size_t le
     return CLLM_OK;
 }
 
+enum { LINE_LIMIT = 64 << 20 };
+
 /* A line of ids for each line, in JSON {"lines": [one of each]}; memory does not grow with the file. */
 static int print_file(const tokenizing *t, const char *path) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (file == NULL) return console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s'", path);
+    if (file == NULL) return console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot open '%s': %s", path, strerror(errno));
     char *line = NULL;
-    size_t capacity = 0;
+    size_t capacity = 0, number = 0;
     int code = 0;
-    ssize_t length;
+    ptrdiff_t length;
     if (COMMON.json) fputs("{\"lines\":[", stdout);
-    for (bool first = true; code == 0 && (length = getline(&line, &capacity, file)) >= 0; first = false) {
-        if (COMMON.json && !first) fputs(",\n", stdout);
-        if (length > 0 && line[length - 1] == '\n') length--;
+    while (code == 0 && (length = console_line(file, LINE_LIMIT, &line, &capacity)) != CONSOLE_END) {
         cllm_error err = {0};
+        number++;
+        if (length == CONSOLE_NOMEM) code = console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_NOMEM), "no memory for line %zu of '%s'", number, path);
+        if (length == CONSOLE_LONG) {
+            code = console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_DATA), "%s:%zu: the line is longer than %d MiB: is this a text file?", path, number,
+                                     LINE_LIMIT >> 20);
+        }
+        if (code != 0) break;
+        if (COMMON.json && number > 1) fputs(",\n", stdout);
         if (print_tokens(t, line, (size_t)length, &err) != CLLM_OK) code = console_fail("tokenize", &err);
     }
     if (COMMON.json) puts("]}");
-    if (code == 0 && ferror(file)) code = console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s'", path);
+    if (code == 0 && ferror(file)) code = console_fail_text("tokenize", cllm_status_exit_code(CLLM_ERR_IO), "cannot read '%s': %s", path, strerror(errno));
     free(line);
     if (file != stdin) fclose(file);
     return code;

@@ -133,6 +133,8 @@ void console_field(const char *text) {
     }
 }
 
+enum { TEXT_LIMIT = 64 << 20 };
+
 int console_read(const char *name, const char *path, char **text) {
     FILE *file = fopen(path, "r");
     char *held = NULL;
@@ -150,6 +152,11 @@ int console_read(const char *name, const char *path, char **text) {
         }
         n = fread(held + used, 1, 65536, file);
         used += n;
+        if (used > TEXT_LIMIT) { /* a device that never ends, say */
+            free(held);
+            fclose(file);
+            return console_fail_text(name, cllm_status_exit_code(CLLM_ERR_DATA), "'%s' is longer than %d MiB: give a text file", path, TEXT_LIMIT >> 20);
+        }
     }
     if (file == NULL || ferror(file)) { /* a folder, say */
         int code = console_fail_text(name, cllm_status_exit_code(CLLM_ERR_NOT_FOUND), "cannot read '%s': %s", path, strerror(errno));
@@ -165,6 +172,24 @@ int console_read(const char *name, const char *path, char **text) {
     held[used] = '\0';
     *text = held;
     return 0;
+}
+
+ptrdiff_t console_line(FILE *file, size_t limit, char **line, size_t *capacity) {
+    size_t length = 0;
+    for (;;) {
+        if (length + 1 >= *capacity) {
+            char *bigger = realloc(*line, 2 * *capacity + 64);
+            if (bigger == NULL) return CONSOLE_NOMEM;
+            *line = bigger;
+            *capacity = 2 * *capacity + 64;
+        }
+        int c = getc(file);
+        (*line)[length] = '\0';
+        if (c == '\n' || (c == EOF && length > 0)) return (ptrdiff_t)length;
+        if (c == EOF) return CONSOLE_END;
+        if (length == limit) return CONSOLE_LONG;
+        (*line)[length++] = (char)c;
+    }
 }
 
 void console_json(const char *json) {

@@ -29,17 +29,19 @@ void text_list_free(text_list *list) {
 static bool parse_time(const char *text, double *seconds) {
     char *end;
     errno = 0;
-    double value = strtod(text, &end);
-    if (end == text || errno != 0 || !isfinite(value) || value <= 0) return false;
-    if (*end != '\0' && end[1] != '\0') return false;
+    double value = strtod(text, &end), unit;
+    if (end == text || errno != 0 || (*end != '\0' && end[1] != '\0')) return false;
     switch (*end) {
     case '\0':
-    case 's': *seconds = value; return true;
-    case 'm': *seconds = 60 * value; return true;
-    case 'h': *seconds = 3600 * value; return true;
-    case 'd': *seconds = 86400 * value; return true;
+    case 's': unit = 1; break;
+    case 'm': unit = 60; break;
+    case 'h': unit = 3600; break;
+    case 'd': unit = 86400; break;
     default: return false;
     }
+    if (!isfinite(value * unit) || value <= 0) return false;
+    *seconds = value * unit;
+    return true;
 }
 
 static bool parse_whole(const char *text, unsigned long long limit, unsigned long long *value) {
@@ -63,8 +65,10 @@ static bool store(const option_spec *spec, const char *text, const char **wanted
         *(int *)spec->value = (int)whole;
         return true;
     case OPTION_COUNT:
-        *wanted = "a whole number from 0 on";
+    case OPTION_POSITIVE:
+        *wanted = spec->kind == OPTION_COUNT ? "a whole number from 0 on" : "a whole number from 1 on";
         if (!parse_whole(text, 1ULL << 48, &whole)) return false;
+        if (whole == 0 && spec->kind == OPTION_POSITIVE) return false;
         *(size_t *)spec->value = (size_t)whole;
         return true;
     case OPTION_SEED:

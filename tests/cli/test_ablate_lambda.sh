@@ -72,6 +72,7 @@ fails 2 "unknown setting" ablate lambda -o x --set x=1
 fails 2 "output" ablate lambda
 fails 2 "exists already" ablate lambda -o own
 fails 3 "no study" ablate --resume -o data
+fails 2 "seeds '0'.*from 1 on" ablate lambda data -o none --seeds 0
 fails 3 "no-such" ablate lambda no-such -o x
 fails 3 "no backbone" ablate lambda -o x --backbone no-such
 [ ! -e x ] || die "a study of nothing"

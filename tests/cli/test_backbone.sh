@@ -35,6 +35,7 @@ run tokenize worded --text 'the lamp'
 cp stdout ids
 run tokenize run/tokenizer --text 'the lamp'
 cmp -s stdout ids || die "the saved tokenizer cuts differently"
+fails 2 "vocab '0'.*from 1 on" backbone init -o x --vocab 0
 fails 4 "too small for the tokenizer" backbone init -o x --tokenizer run/tokenizer --vocab 10
 run train data -o run2 --backbone worded --epochs 0/0/1 -q
 

@@ -48,6 +48,7 @@ for line in 'the lamp by the window' 'the garden is good, the river too'; do
 done
 equal tokens "$count" "$tokens"
 awk -v a="$total" -v b="$nll" -v k="$tokens" 'BEGIN { d = a / k - b; exit !(d < 1e-6 && d > -1e-6) }' || die "lines together and alone differ"
+fails 2 "lines '0'.*from 1 on" backbone eval $model --text texts --lines 0
 run backbone eval $model --text texts --lines 1 --json
 equal "the first line" "$(get lines)" 1
 equal "none skipped" "$(get skipped)" 0

@@ -97,6 +97,10 @@ fails 2 "give f32 or bf16" recommend run --user u01 --dtype f16
 fails 3 "nobody" recommend run --user nobody
 fails 3 "none of the 2 items" recommend run --history x,y
 fails 3 "no-such" recommend run --users-file no-such
+fails 3 "zero:1: a NUL byte" recommend run --users-file /dev/zero
+fails 3 "zero' is longer than 64 MiB" recommend run --history @/dev/zero
+printf 'u01\n\000u02\n' >nul
+fails 3 "nul:2: a NUL byte" recommend run --users-file nul
 printf '\357\273\277u01\r\n\r\nu02' >marked
 run recommend run --users-file marked -k 1
 equal "users behind a byte order mark" "$(cut -f 1 stdout | tr '\n' ' ')" "u01 u02 "

@@ -97,3 +97,8 @@ if [ -e "$shared/gpt2-tokenizer/vocab.json" ]; then
 else
     echo "skipped: GPT-2's vocabulary is not there"
 fi
+
+# A device that never ends, and a folder, are explained.
+fails 3 "zero:1: the line is longer than 64 MiB" tokenize $own --file /dev/zero
+fails 1 "cannot read '.': Is a directory" tokenize $own --file .
+fails 3 "no-such': No such file" tokenize $own --file no-such
