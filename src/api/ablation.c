@@ -192,14 +192,6 @@ static cllm_status begin_new(cllm__ablation *a, const cllm_ablate_options *o, cl
     return status;
 }
 
-static bool is_texts(struct json_object *array, size_t limit) {
-    if (!json_object_is_type(array, json_type_array) || json_object_array_length(array) > limit) return false;
-    for (size_t i = 0; i < json_object_array_length(array); i++) {
-        if (!json_object_is_type(json_object_array_get_idx(array, i), json_type_string)) return false;
-    }
-    return true;
-}
-
 static cllm_status begin_again(cllm__ablation *a, const cllm_ablate_options *o, cllm_error *err) {
     if (o->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give the study's folder (-o) that shall go on");
     char *path = cllm__path_join(o->output, "ablation.json");
@@ -209,7 +201,7 @@ static cllm_status begin_again(cllm__ablation *a, const cllm_ablate_options *o, 
     if (status == CLLM_OK) {
         double seeds = cllm__json_number(a->state, "seeds");
         bool good = strcmp(cllm__json_shown(a->state, "format"), FORMAT) == 0 && seeds >= 1 && seeds <= MAX_SEEDS &&
-                    is_texts(cllm__json_at(a->state, "settings"), SIZE_MAX) && is_texts(cllm__json_at(a->state, "datasets"), CLLM__MAX_DATA_SETS) &&
+                    cllm__json_is_texts(cllm__json_at(a->state, "settings"), SIZE_MAX) && cllm__json_is_texts(cllm__json_at(a->state, "datasets"), CLLM__MAX_DATA_SETS) &&
                     json_object_is_type(cllm__json_at(a->state, "results"), json_type_object);
         if (!good) status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged or not of this version: begin the study anew", path);
     }

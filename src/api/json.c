@@ -39,6 +39,14 @@ const char *cllm__json_shown(struct json_object *object, const char *path) {
     return text != NULL ? text : "";
 }
 
+bool cllm__json_is_texts(struct json_object *array, size_t limit) {
+    if (!json_object_is_type(array, json_type_array) || json_object_array_length(array) > limit) return false;
+    for (size_t i = 0; i < json_object_array_length(array); i++) {
+        if (!json_object_is_type(json_object_array_get_idx(array, i), json_type_string)) return false;
+    }
+    return true;
+}
+
 void cllm__json_put_text(struct json_object *object, const char *name, const char *value) {
     json_object_object_add(object, name, value == NULL ? NULL : json_object_new_string(value));
 }

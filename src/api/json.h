@@ -13,6 +13,8 @@ double cllm__json_number(struct json_object *object, const char *path);
 /* NULL if it is missing or no string; and for showing, "" then. */
 const char *cllm__json_string(struct json_object *object, const char *path);
 const char *cllm__json_shown(struct json_object *object, const char *path);
+/* Whether it is an array of at most `limit` strings. */
+bool cllm__json_is_texts(struct json_object *array, size_t limit);
 /* A string member; null if `value` is NULL. */
 void cllm__json_put_text(struct json_object *object, const char *name, const char *value);
 

@@ -40,6 +40,10 @@ static struct json_object *result_at(const sweep *s, size_t trial, size_t rung) 
     return rung < json_object_array_length(results) ? json_object_array_get_idx(results, rung) : NULL;
 }
 
+static size_t rungs_of(const sweep *s, size_t trial) {
+    return json_object_array_length(cllm__json_at(trial_at(s, trial), "results"));
+}
+
 static double score_at(const sweep *s, size_t trial, size_t rung) {
     struct json_object *monitor = cllm__json_at(result_at(s, trial, rung), "monitor");
     double score = monitor == NULL ? -INFINITY : json_object_get_double(monitor);
@@ -184,14 +188,19 @@ static cllm_status begin_again(sweep *s, cllm_error *err) {
         struct json_object *trials = cllm__json_at(s->state, "trials");
         const char *format = cllm__json_string(s->state, "format"), *rungs = cllm__json_string(s->state, "rungs");
         bool good = format != NULL && strcmp(format, "cllm4rec sweep 1") == 0 && rungs != NULL && cllm__json_string(s->state, "dataset") != NULL &&
-                    json_object_is_type(trials, json_type_array) && json_object_is_type(cllm__json_at(s->state, "settings"), json_type_array);
+                    json_object_is_type(trials, json_type_array) && json_object_array_length(trials) <= MAX_TRIALS &&
+                    cllm__json_is_texts(cllm__json_at(s->state, "settings"), SIZE_MAX);
         for (size_t i = 0; good && i < json_object_array_length(trials); i++) {
-            struct json_object *trial = json_object_array_get_idx(trials, i);
-            good = json_object_is_type(cllm__json_at(trial, "settings"), json_type_array) && json_object_is_type(cllm__json_at(trial, "results"), json_type_array);
+            struct json_object *trial = json_object_array_get_idx(trials, i), *results = cllm__json_at(trial, "results");
+            good = cllm__json_is_texts(cllm__json_at(trial, "settings"), CLLM__SPACE_MAX) && json_object_is_type(results, json_type_array) &&
+                   json_object_array_length(results) <= MAX_RUNGS;
         }
         if (!good) status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged or not of this version: begin the sweep anew", path);
         else s->n_trials = json_object_array_length(trials);
         if (status == CLLM_OK) status = parse_rungs(s, rungs, err);
+        for (size_t i = 0; status == CLLM_OK && i < s->n_trials; i++) {
+            if (rungs_of(s, i) > s->n_rungs) status = cllm__fail(err, CLLM_ERR_DATA, "'%s': trial %zu has %zu results of %zu rungs: begin the sweep anew", path, i + 1, rungs_of(s, i), s->n_rungs);
+        }
         if (status == CLLM_OK) status = parse_keep(s, cllm__json_string(s->state, "keep"), err);
     }
     cllm__free(path);
@@ -282,12 +291,12 @@ static void tell(const sweep *s, size_t trial, size_t rung) {
 static cllm_status run_trial(sweep *s, size_t trial, size_t rung, cllm_error *err) {
     char name[64], *report = NULL;
     cllm_error failure = {0};
-    CLLM_TRY(cllm__check_cancelled(&s->options->host, err));
     run_name(trial, rung, name);
     snprintf(s->part_of.label, sizeof s->part_of.label, "rung %zu/%zu trial %zu/%zu", rung + 1, s->n_rungs, trial + 1, s->n_trials);
     char *folder = path_in(s, name);
     if (folder == NULL) return cllm__fail_nomem(err);
-    cllm_status status = train(s, trial, rung, folder, &report, &failure);
+    cllm_status status = cllm__check_cancelled(&s->options->host, &failure);
+    if (status == CLLM_OK) status = train(s, trial, rung, folder, &report, &failure);
     cllm__free(folder);
     struct json_object *result = json_object_new_object();
     if (status == CLLM_OK) {
@@ -354,10 +363,6 @@ static cllm_status run_rungs(sweep *s, size_t *order, cllm_error *err) {
 }
 
 /* ---- Results ---- */
-
-static size_t rungs_of(const sweep *s, size_t trial) {
-    return json_object_array_length(cllm__json_at(trial_at(s, trial), "results"));
-}
 
 static bool stands_before(const sweep *s, size_t a, size_t b) {
     size_t rungs_a = rungs_of(s, a), rungs_b = rungs_of(s, b);

@@ -7,21 +7,15 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/rng.h"
+#include "formats/json_names.h"
 
 enum { SPACE_LIMIT = 1 << 20, SETTING = 256 };
-
-/* The line of byte `offset`, from 1. */
-static size_t line_at(const char *text, size_t offset) {
-    size_t line = 1;
-    for (size_t i = 0; i < offset && text[i] != '\0'; i++) line += text[i] == '\n';
-    return line;
-}
 
 /* The line in which a member's name stands. */
 static size_t line_of(const char *text, const char *name) {
     size_t length = strlen(name);
     for (const char *found = strchr(text, '"'); found != NULL; found = strchr(found + 1, '"')) {
-        if (strncmp(found + 1, name, length) == 0 && found[1 + length] == '"') return line_at(text, (size_t)(found - text));
+        if (strncmp(found + 1, name, length) == 0 && found[1 + length] == '"') return cllm__json_line(text, (size_t)(found - text));
     }
     return 1;
 }
@@ -102,9 +96,11 @@ cllm_status cllm__space_read(cllm__space *space, const char *path, const cllm__t
     space->object = json_tokener_parse_ex(tokener, text, (int)size + 1);
     if (json_tokener_get_error(tokener) != json_tokener_success) {
         status = cllm__fail(err, CLLM_ERR_USAGE, "%s: line %zu: no JSON (%s): give {\"setting\": [values], …}", path,
-                            line_at(text, json_tokener_get_parse_end(tokener)), json_tokener_error_desc(json_tokener_get_error(tokener)));
+                            cllm__json_line(text, json_tokener_get_parse_end(tokener)), json_tokener_error_desc(json_tokener_get_error(tokener)));
     } else if (!json_object_is_type(space->object, json_type_object) || json_object_object_length(space->object) == 0) {
         status = cllm__fail(err, CLLM_ERR_USAGE, "%s: line 1: not an object with settings: give {\"setting\": [values], …}", path);
+    } else if ((status = cllm__json_check_names(text, size, err)) != CLLM_OK) {
+        cllm__error_prefix(err, "%s", path);
     } else {
         json_object_object_foreach(space->object, name, value) {
             status = read_axis(space, name, value, config, err);

@@ -2,6 +2,7 @@
  * Training from the outside: options in, run folder out. Puts data, backbone, trainer and evaluation together; the trainer
  * itself knows neither files nor metrics.
  */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "eval/evaluate.h"
 #include "eval/item_weights.h"
 #include "eval/tfidf.h"
+#include "formats/json_names.h"
 #include "kernels/gemm.h"
 #include "model/spelling.h"
 #include "train/checkpoint.h"
@@ -295,10 +297,24 @@ static cllm_status read_config(training *t, cllm_error *err) {
 static cllm_status parse_prompts(const char *text, struct json_object **object, cllm_error *err) {
     *object = NULL;
     if (text == NULL) return CLLM_OK;
-    *object = json_tokener_parse(text);
-    if (json_object_is_type(*object, json_type_object)) return CLLM_OK;
-    json_object_put(*object);
-    return cllm__fail(err, CLLM_ERR_USAGE, "the templates are not a JSON object of texts");
+    struct json_tokener *tokener = json_tokener_new();
+    if (tokener == NULL) return cllm__fail_nomem(err);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    struct json_object *parsed = strlen(text) < INT_MAX ? json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1) : NULL;
+    enum json_tokener_error problem = json_tokener_get_error(tokener);
+    size_t line = cllm__json_line(text, json_tokener_get_parse_end(tokener));
+    json_tokener_free(tokener);
+    cllm_status status = CLLM_OK;
+    if (!json_object_is_type(parsed, json_type_object)) {
+        status = cllm__fail(err, CLLM_ERR_USAGE, "line %zu: not a JSON object of texts%s%s: give {\"name\": \"text\", …}", line,
+                            problem == json_tokener_success ? "" : ", ", problem == json_tokener_success ? "" : json_tokener_error_desc(problem));
+    } else {
+        status = cllm__json_check_names(text, strlen(text), err);
+    }
+    if (status == CLLM_OK) *object = parsed;
+    else json_object_put(parsed);
+    if (status != CLLM_OK) cllm__error_prefix(err, "the templates");
+    return status;
 }
 
 /* Without finetuning the pretrained head recommends: the prompt is then what the collaborative model was trained to go on from, its own

@@ -392,7 +392,16 @@ static char *sibling(const char *path, const char *suffix) {
     return result;
 }
 
+/* "", "." and "..", and paths that end in them: what they name cannot be moved aside, which would be found out at the end of the work. */
+static bool has_no_name(const char *path) {
+    size_t end = strlen(path), begin;
+    while (end > 0 && path[end - 1] == '/') end--;
+    for (begin = end; begin > 0 && path[begin - 1] != '/';) begin--;
+    return end == begin || (path[begin] == '.' && (end - begin == 1 || (end - begin == 2 && path[begin + 1] == '.')));
+}
+
 cllm_status cllm__folder_begin(const char *path, bool force, char **temporary, cllm_error *err) {
+    if (has_no_name(path)) return cllm__fail(err, CLLM_ERR_USAGE, "output '%s': give -o a folder's name, such as 'new' or '../new'", path);
     if (cllm__path_exists(path) && !force) {
         return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", path);
     }

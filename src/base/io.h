@@ -79,7 +79,7 @@ CLLM_CHECK cllm_status cllm__write_file(const char *path, const void *data, size
 
 /* ---- Writing a folder ---- */
 /* Makes an empty temporary folder beside `path` (caller frees *temporary with cllm__free). If `path` exists, `force`
- * allows its replacement at commit, otherwise CLLM_ERR_EXISTS. */
+ * allows its replacement at commit, otherwise CLLM_ERR_EXISTS. CLLM_ERR_USAGE for a path that ends in no name ("", ".", ".."). */
 CLLM_CHECK cllm_status cllm__folder_begin(const char *path, bool force, char **temporary, cllm_error *err);
 /* fsyncs and renames the temporary folder to `path`; what was there goes. */
 CLLM_CHECK cllm_status cllm__folder_commit(const char *temporary, const char *path, cllm_error *err);

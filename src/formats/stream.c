@@ -12,7 +12,7 @@
 #include "formats/decompress.h"
 #include "formats/utf8.h"
 
-enum { CHUNK = 1 << 16, MAGIC = 6 };
+enum { CHUNK = 1 << 16, MAGIC = 6, SKIP_LIMIT = 1 << 30 };
 
 struct cllm__stream {
     char *path;
@@ -299,10 +299,16 @@ static cllm_status too_long(const cllm__stream *s, cllm_error *err) {
                       (unsigned long long)s->line, s->limit);
 }
 
-/* Consumes the rest of a line that is too long. */
+/* Consumes the rest of a line that is too long; of one that does not seem to end (a device, say) the file ends with it. */
 static cllm_status skip_line(cllm__stream *s, cllm_error *err) {
-    for (;;) {
+    for (uint64_t skipped = 0;;) {
         const char *end = memchr(s->text + s->pos, '\n', s->end - s->pos);
+        skipped += s->end - s->pos;
+        if (end == NULL && skipped > SKIP_LIMIT) {
+            cllm_status status = too_long(s, &s->failure);
+            (void)status;
+            return broken(s, err);
+        }
         s->pos = end != NULL ? (size_t)(end - s->text) + 1 : s->end;
         if (end != NULL || s->ended) break;
         if (fill(s) != CLLM_OK) return broken(s, err);

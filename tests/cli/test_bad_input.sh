@@ -38,6 +38,8 @@ refuse cut.zst 3 'cut.zst' '\050\265\057\375\044'
 refuse folder-like 3 'folder-like' ''
 mkdir folder
 fails 3 "folder.*is a folder" prepare folder -o x
+# A device whose line never ends.
+fails 3 "zero:1: the line is longer than" prepare /dev/zero -o x
 # Side files.
 printf 'user,item\nu,a\nu,b\n' >rows.csv
 refuse_side() {
@@ -62,9 +64,13 @@ run prepare rows.csv --items items.tsv -o unknown --json
 equal "rows of unknown items" "$(get dropped/unknown_items)" 1
 equal "lines without use" "$(get unused_fields)" 1
 
+# Outputs without a name of their own, which could not be replaced in the end.
+for output in . .. ./ folder/.. folder/. /; do fails 2 "output '$output': give -o a folder's name" prepare rows.csv -o $output --force; done
+
 # Training: backbones, templates, numbers out of range.
 make_shop
 run prepare reviews.tsv --items items.tsv -o data -q
+fails 2 "output '': give -o a folder's name" train data -o ''
 no_run() {
     fails "$@"
     [ ! -e y ] || die "a failure left the folder y"
@@ -87,6 +93,10 @@ no_run 2 'give a whole number' train data -o y --threads -1
 no_run 2 'give a time' train data -o y --budget -5m
 printf '{"review": "\\xff"}' >prompts.json
 no_run 2 'templates' train data -o y --prompts prompts.json
+printf '{"rec": "a {items}",\n "rec": "b {items}"}' >prompts.json
+no_run 2 "templates: line 2: 'rec' stands in line 1 already" train data -o y --prompts prompts.json
+printf '{"rec": "a {items}",\n "collab" "b"}' >prompts.json
+no_run 2 'templates: line 2: not a JSON object' train data -o y --prompts prompts.json
 no_run 3 'neither\|no folder\|no dataset' train rows.csv -o y
 no_run 1 'cannot' train data -o /dev/null/y
 no_run 1 'cannot' prepare rows.csv -o /dev/null/y

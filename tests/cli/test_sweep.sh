@@ -90,11 +90,26 @@ bad '{"lambda-c": []}' "1: 'lambda-c': the list is empty"
 bad '{"monitor": ["ndcg@5"]}' "1: 'monitor'"
 bad '{"lr": [1e-3],\n "batch" [1]}' "2: no JSON"
 bad '[]' "1: not an object"
+# json-c would keep the last of two.
+bad '{"lr": [1e-3],\n "batch": [4],\n "lr": [1e-2]}' "3: 'lr' stands in line 1 already: leave one"
+bad '{"lr": [1e-3],\n "l\\u0072": [1e-2]}' "2: 'lr' stands in line 1 already"
+bad '{"lambda-c": {"min": 1,\n "max": 2, "min": 3}}' "2: 'min' stands in line 1 already"
 fails 2 "give a data set" sweep data -o none
 fails 3 "no-such" sweep data --space no-such -o none
 fails 2 "rungs" sweep data --space small.json -o none --rungs 0.5,0.1
+fails 2 "trials '0'.*from 1 on" sweep data --space small.json -o none --trials 0
+export CLLM4REC_TRIALS=0
+fails 2 "CLLM4REC_TRIALS is '0'.*from 1 on" sweep data --space small.json -o none
+unset CLLM4REC_TRIALS
 fails 2 "keep" sweep data --space small.json -o none --keep some
 fails 2 "unknown setting" sweep data --space small.json -o none --set x=1
 fails 2 "exists already" sweep data --space small.json -o small
 fails 3 "no sweep" sweep --resume -o data
+# A sweep.json that somebody changed.
+mkdir broken
+for change in 's/"lr=[^"]*"/null/' 's/"format": "[^"]*"/"format": 1/' 's/"results": \[/"results": [ null, null, null,/' 's/"trials": \[/"trials": [ null,/'; do
+    sed "$change" small/sweep.json >broken/sweep.json
+    ! cmp -s small/sweep.json broken/sweep.json || die "$change changes nothing"
+    fails 3 "broken/sweep.json.*begin the sweep anew" sweep --resume -o broken
+done
 nothing_left
