@@ -4,6 +4,7 @@
 
 #include "api/report_data.h"
 #include "base/alloc.h"
+#include "base/io.h"
 
 void cllm_report_options_init(cllm_report_options *options) {
     *options = (cllm_report_options){.samples = 3};
@@ -69,6 +70,14 @@ static cllm_status write_group(cllm__page *page, const cllm__report_data *data, 
     return cllm__report_training(page, data, group, err);
 }
 
+/* Whether the page can be written, asked before runs are evaluated for minutes. */
+static cllm_status try_output(const char *path, cllm_error *err) {
+    cllm__out *out;
+    CLLM_TRY(cllm__out_create(&out, path, err));
+    cllm__out_abort(out);
+    return CLLM_OK;
+}
+
 static cllm_status write_page(const cllm__report_data *data, const char *title, uint64_t *size, cllm_error *err) {
     cllm__page page;
     cllm_status status = CLLM_OK;
@@ -114,6 +123,7 @@ cllm_status cllm_report(const cllm_report_options *options, char **summary_json,
     if (cllm__path_exists(options->output) && !options->force) {
         return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", options->output);
     }
+    CLLM_TRY(try_output(options->output, err));
     cllm__report_data data = {.options = options};
     char *title = NULL;
     uint64_t size = 0;

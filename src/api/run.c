@@ -52,6 +52,7 @@ cllm_status cllm__config_from_json(cllm__train_config *config, struct json_objec
     CLLM_TRY(cllm__train_config_preset(config, json_object_get_string(preset), err));
     json_object_object_foreach(settings, name, value) {
         char setting[256];
+        if (value == NULL) return cllm__fail(err, CLLM_ERR_DATA, "setting '%s' is null: give its value", name);
         int n = snprintf(setting, sizeof setting, "%s=%s", name, json_object_get_string(value));
         if (n < 0 || (size_t)n >= sizeof setting) return cllm__fail(err, CLLM_ERR_DATA, "setting '%s' is too long", name);
         CLLM_TRY(cllm__train_config_set(config, setting, err));
@@ -145,6 +146,19 @@ void cllm__log_backbone(const cllm_host *host, const cllm__run *run) {
                   info->window);
 }
 
+/* What the manifest says of settings and types, but for what the options say. That it is no setting is damage, not a wrong command. */
+static cllm_status read_settings(cllm__run *run, const cllm__run_options *options, cllm_error *err) {
+    struct json_object *preset = member(run->manifest, "preset", json_type_string), *settings = member(run->manifest, "settings", json_type_object);
+    cllm_status status = cllm__config_from_json(&run->config, preset, settings, err);
+    if (status == CLLM_OK && options->dtype == NULL) status = cllm__dtype_parse(cllm__json_string(run->manifest, "dtype"), &run->dtype, err);
+    if (status == CLLM_OK && options->dtype == NULL && options->backbone_dtype == NULL) {
+        status = cllm__backbone_dtype_parse(cllm__json_string(run->manifest, "backbone_dtype"), run->dtype, &run->backbone_dtype, err);
+    }
+    if (status != CLLM_ERR_USAGE) return status;
+    if (err != NULL) err->status = CLLM_ERR_DATA;
+    return CLLM_ERR_DATA;
+}
+
 cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_options *options, cllm_error *err) {
     run->folder = cllm__strdup(folder);
     char *path = cllm__path_join(folder, "run.json");
@@ -164,16 +178,15 @@ cllm_status cllm__run_open(cllm__run *run, const char *folder, const cllm__run_o
     if (format == NULL || strcmp(format, "cllm4rec run 1") != 0) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' is not of this version (format '%s')", folder, format != NULL ? format : "missing");
     }
-    status = cllm__config_from_json(&run->config, member(run->manifest, "preset", json_type_string),
-                                    member(run->manifest, "settings", json_type_object), err);
+    if (options->dtype != NULL) CLLM_TRY(cllm__dtype_parse(options->dtype, &run->dtype, err));
+    status = read_settings(run, options, err);
     if (status != CLLM_OK) {
         cllm__error_prefix(err, "'%s/run.json'", folder);
         return status;
     }
-    CLLM_TRY(cllm__dtype_parse(options->dtype != NULL ? options->dtype : cllm__json_string(run->manifest, "dtype"), &run->dtype, err));
-    const char *frozen = options->backbone_dtype;
-    if (frozen == NULL && options->dtype == NULL) frozen = cllm__json_string(run->manifest, "backbone_dtype");
-    CLLM_TRY(cllm__backbone_dtype_parse(frozen, run->dtype, &run->backbone_dtype, err));
+    if (options->dtype != NULL || options->backbone_dtype != NULL) {
+        CLLM_TRY(cllm__backbone_dtype_parse(options->backbone_dtype, run->dtype, &run->backbone_dtype, err));
+    }
     if ((options->parts & CLLM__RUN_DATASET) != 0) CLLM_TRY(open_dataset(run, options->dataset, err));
     if ((options->parts & CLLM__RUN_BACKBONE) != 0) CLLM_TRY(open_backbone(run, options, err));
     return CLLM_OK;

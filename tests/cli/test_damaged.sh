@@ -19,7 +19,11 @@ each 3 "bad/run.json"
 fresh && sed 's/cllm4rec run 1/cllm4rec run 99/' run/run.json >bad/run.json
 each 3 "cllm4rec run 99"
 fresh && sed 's/"epochs": *"[^"]*"/"epochs": "many"/' run/run.json >bad/run.json
-fails 2 "epochs" eval bad || true
+each 3 "'bad/run.json': epochs 'many'"
+fresh && sed 's/"epochs": *"[^"]*"/"epochs": null/' run/run.json >bad/run.json
+each 3 "'bad/run.json': setting 'epochs' is null"
+fresh && sed 's/"dtype": *"[^"]*"/"dtype": "f64"/' run/run.json >bad/run.json
+each 3 "'bad/run.json': dtype 'f64'"
 fresh && head -c 5000 run/model.safetensors >bad/model.safetensors
 each 3 "bad/model.safetensors"
 fresh && : >bad/model.safetensors

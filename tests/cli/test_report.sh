@@ -98,4 +98,5 @@ sed 's/"status":"done"/"status":"training"/' lambda0/run.json >run.json && mv ru
 fails 3 "not finished.*--resume -o lambda0" report lambda1 lambda0 -o x.html
 [ ! -e x.html ] || die "a report of a failure"
 fails 1 "cannot write" report lambda1 -o no/such/x.html --baselines none
+! grep -q "users/s" stderr || die "the runs were evaluated before it was seen that the page cannot be written"
 nothing_left
