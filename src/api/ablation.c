@@ -184,7 +184,7 @@ static cllm_status make_state(cllm__ablation *a, const cllm_ablate_options *o, c
 static cllm_status begin_new(cllm__ablation *a, const cllm_ablate_options *o, cllm_error *err) {
     char *folder;
     CLLM_TRY(make_state(a, o, err));
-    CLLM_TRY(cllm__folder_begin(o->output, o->force, &folder, err));
+    CLLM_TRY(cllm__folder_begin(o->output, o->force, "ablation.json", &folder, err));
     cllm_status status = cllm__json_write(folder, "ablation.json", a->state, err);
     if (status == CLLM_OK) status = cllm__folder_commit(folder, o->output, err);
     if (status != CLLM_OK) cllm__remove_tree(folder);

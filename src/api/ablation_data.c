@@ -82,7 +82,7 @@ static cllm_status make_backbone(const cllm__ablation *a, size_t data, const cha
     cllm_host host = cllm__part_host((cllm__part *)&a->part);
     char *temporary, *made = NULL, *small = NULL;
     cllm__dataset *dataset = NULL;
-    CLLM_TRY(cllm__folder_begin(folder, true, &temporary, err));
+    CLLM_TRY(cllm__folder_begin(folder, true, NULL, &temporary, err));
     cllm_status status;
     CLLM_TRY_CLEAN(cllm__dataset_open(&dataset, a->data[data].path, false, err));
     made = cllm__path_join(temporary, "model");

@@ -57,7 +57,7 @@ cllm_status cllm_backbone_init(const char *folder, cllm_backbone_shape asked, co
                                 shape.vocabulary, tokenizer_path, pieces);
         }
     }
-    if (status == CLLM_OK) status = cllm__folder_begin(folder, force, &temporary, err);
+    if (status == CLLM_OK) status = cllm__folder_begin(folder, force, "config.json", &temporary, err);
     if (status == CLLM_OK) status = build(temporary, folder, shape, tokenizer, seed, err);
     if (temporary != NULL) cllm__remove_tree(temporary);
     cllm__free(temporary);
@@ -130,7 +130,7 @@ static cllm_status make_folder(const char *path, const char *folder, const char 
     CLLM_TRY(cllm__dtype_parse(dtype_name, &dtype, err));
     if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
     CLLM_TRY(open_tokenizer_beside(&tokenizer, path, err));
-    cllm_status status = cllm__folder_begin(folder, force, &temporary, err);
+    cllm_status status = cllm__folder_begin(folder, force, "config.json", &temporary, err);
     if (status == CLLM_OK) status = convert(path, temporary, folder, dtype, seed, tokenizer, err);
     if (temporary != NULL) cllm__remove_tree(temporary);
     cllm__free(temporary);

@@ -189,7 +189,7 @@ cllm_status cllm_demo_shop(const char *folder, size_t users, size_t items, uint6
     if (cllm__path_is_folder(folder)) { /* the caller's own: what else is in it stays, the three files are replaced one by one */
         status = write_shop(&s, folder, err);
     } else {
-        status = cllm__folder_begin(folder, false, &temporary, err);
+        status = cllm__folder_begin(folder, false, NULL, &temporary, err);
         if (status == CLLM_OK) status = write_shop(&s, temporary, err);
         if (status == CLLM_OK) status = cllm__folder_commit(temporary, folder, err);
         if (status != CLLM_OK && temporary != NULL) cllm__remove_tree(temporary);

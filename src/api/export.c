@@ -93,7 +93,7 @@ static cllm_status write_table(const cllm_model *model, const char *folder, cons
 static cllm_status export_folder(const cllm_model *model, const char *path, bool force, cllm_error *err) {
     exported tables[TABLES];
     char *temporary;
-    CLLM_TRY(cllm__folder_begin(path, force, &temporary, err));
+    CLLM_TRY(cllm__folder_begin(path, force, "items_collab.tsv", &temporary, err));
     list_tables(model, tables);
     cllm_status status = CLLM_OK;
     for (size_t i = 0; i < TABLES && status == CLLM_OK; i++) status = write_table(model, temporary, &tables[i], err);

@@ -170,7 +170,7 @@ static cllm_status make_state(sweep *s, cllm_error *err) {
 static cllm_status begin_new(sweep *s, cllm_error *err) {
     char *folder;
     CLLM_TRY(make_state(s, err));
-    CLLM_TRY(cllm__folder_begin(s->options->output, s->options->force, &folder, err));
+    CLLM_TRY(cllm__folder_begin(s->options->output, s->options->force, "sweep.json", &folder, err));
     cllm_status status = cllm__json_write(folder, "sweep.json", s->state, err);
     if (status == CLLM_OK) status = cllm__folder_commit(folder, s->options->output, err);
     if (status != CLLM_OK) cllm__remove_tree(folder);

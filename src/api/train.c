@@ -627,7 +627,7 @@ static cllm_status train_new(training *t, bool *finished, struct json_object **j
     if (o->dataset == NULL || (o->output == NULL && !o->dry_run)) return cllm__fail(err, CLLM_ERR_USAGE, "give a data set and an output folder (-o)");
     char *folder;
     if (o->dry_run) CLLM_TRY(cllm__temporary_folder(&folder, err));
-    else CLLM_TRY(cllm__folder_begin(o->output, o->force, &folder, err));
+    else CLLM_TRY(cllm__folder_begin(o->output, o->force, "run.json", &folder, err));
     cllm_status status = begin(t, folder, finished, json, err);
     if (status == CLLM_OK && !*finished) status = cllm__run_write_manifest(folder, t->run.manifest, err);
     if (status == CLLM_OK && !*finished) status = cllm__folder_commit(folder, o->output, err);

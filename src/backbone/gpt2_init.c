@@ -136,7 +136,7 @@ cllm_status cllm__gpt2_init(const char *folder, cllm__gpt2_shape shape, uint64_t
     if (shape.width % shape.heads != 0)
         return cllm__fail(err, CLLM_ERR_USAGE, "width %zu is not divisible by %zu heads", shape.width, shape.heads);
     char *temporary;
-    CLLM_TRY(cllm__folder_begin(folder, false, &temporary, err));
+    CLLM_TRY(cllm__folder_begin(folder, false, NULL, &temporary, err));
     cllm_status status = write_config(temporary, shape, err);
     if (status == CLLM_OK) status = write_weights(temporary, shape, seed, err);
     if (status == CLLM_OK) status = cllm__folder_commit(temporary, folder, err);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* renameat2-free, but nftw and asprintf-like helpers want XOPEN 700 */
 #include "base/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -400,10 +401,31 @@ static bool has_no_name(const char *path) {
     return end == begin || (path[begin] == '.' && (end - begin == 1 || (end - begin == 2 && path[begin + 1] == '.')));
 }
 
-cllm_status cllm__folder_begin(const char *path, bool force, char **temporary, cllm_error *err) {
+static bool is_empty_folder(const char *path) {
+    DIR *folder = opendir(path);
+    bool empty = folder != NULL;
+    for (struct dirent *entry; empty && (entry = readdir(folder)) != NULL;) empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (folder != NULL) closedir(folder);
+    return empty;
+}
+
+/* Whether --force may replace what is there: a folder with the file, or an empty one. */
+static bool may_replace(const char *path, const char *mark) {
+    if (mark == NULL) return true;
+    char *file = cllm__path_join(path, mark);
+    bool there = file != NULL && cllm__path_exists(file);
+    cllm__free(file);
+    return there || is_empty_folder(path);
+}
+
+cllm_status cllm__folder_begin(const char *path, bool force, const char *mark, char **temporary, cllm_error *err) {
     if (has_no_name(path)) return cllm__fail(err, CLLM_ERR_USAGE, "output '%s': give -o a folder's name, such as 'new' or '../new'", path);
     if (cllm__path_exists(path) && !force) {
         return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", path);
+    }
+    if (cllm__path_exists(path) && !may_replace(path, mark)) {
+        return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists and is not of the kind that would replace it (it has no %s), so --force leaves it alone: give another -o",
+                          path, mark);
     }
     char *name = sibling(path, "tmp");
     if (name == NULL) return cllm__fail_nomem(err);

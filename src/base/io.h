@@ -79,8 +79,10 @@ CLLM_CHECK cllm_status cllm__write_file(const char *path, const void *data, size
 
 /* ---- Writing a folder ---- */
 /* Makes an empty temporary folder beside `path` (caller frees *temporary with cllm__free). If `path` exists, `force`
- * allows its replacement at commit, otherwise CLLM_ERR_EXISTS. CLLM_ERR_USAGE for a path that ends in no name ("", ".", ".."). */
-CLLM_CHECK cllm_status cllm__folder_begin(const char *path, bool force, char **temporary, cllm_error *err);
+ * allows its replacement at commit, otherwise CLLM_ERR_EXISTS. CLLM_ERR_USAGE for a path that ends in no name ("", ".", "..").
+ * `mark`: a file that folders of this kind have. One that has it not, the data set that a run is trained on or a home folder say, is not
+ * replaced with `force` either, unless it is empty; NULL: any is. */
+CLLM_CHECK cllm_status cllm__folder_begin(const char *path, bool force, const char *mark, char **temporary, cllm_error *err);
 /* fsyncs and renames the temporary folder to `path`; what was there goes. */
 CLLM_CHECK cllm_status cllm__folder_commit(const char *temporary, const char *path, cllm_error *err);
 

@@ -69,19 +69,6 @@ static cllm_status check_options(const cllm_prepare_options *o, cllm__row_option
     return check_stdin(o, err);
 }
 
-/* --force replaces data sets, not whatever folder happens to have the name. */
-static cllm_status check_output(const cllm_prepare_options *o, cllm_error *err) {
-    if (!o->force || !cllm__path_exists(o->output)) return CLLM_OK;
-    char *manifest = cllm__path_join(o->output, CLLM__MANIFEST_NAME);
-    if (manifest == NULL) return cllm__fail_nomem(err);
-    bool ours = cllm__path_exists(manifest);
-    cllm__free(manifest);
-    if (ours) return CLLM_OK;
-    return cllm__fail(err, CLLM_ERR_EXISTS,
-                      "'%s' exists and is no data set (it has no %s), so --force leaves it alone: give another -o",
-                      o->output, CLLM__MANIFEST_NAME);
-}
-
 static void preparing_free(cllm__preparing *p) {
     cllm__names_free(p->users);
     cllm__names_free(p->items);
@@ -135,8 +122,7 @@ cllm_status cllm__prepare(const cllm_prepare_options *options, char **summary_js
     cllm__preparing p = {.options = options, .host = &options->host, .fixed_items = SIZE_MAX, .began = cllm__now()};
     char *summary = NULL;
     CLLM_TRY(check_options(options, &p.row_options, err));
-    CLLM_TRY(check_output(options, err));
-    CLLM_TRY(cllm__folder_begin(options->output, options->force, &p.folder, err));
+    CLLM_TRY(cllm__folder_begin(options->output, options->force, CLLM__MANIFEST_NAME, &p.folder, err));
     cllm_status status = prepare_in(&p, summary_json == NULL ? NULL : &summary, err);
     if (status == CLLM_OK) status = cllm__folder_commit(p.folder, options->output, err);
     if (status == CLLM_OK && summary_json != NULL) {

@@ -299,7 +299,7 @@ cllm_status cllm__withhold_write(const cllm__dataset *dataset, cllm__withhold op
         return cllm__fail(err, CLLM_ERR_USAGE, "withheld shares %g of the items and %g of the users: give numbers from 0 to 1", options.items, options.users);
     }
     char *temporary;
-    CLLM_TRY(cllm__folder_begin(folder, force, &temporary, err));
+    CLLM_TRY(cllm__folder_begin(folder, force, CLLM__MANIFEST_NAME, &temporary, err));
     w.folder = temporary;
     cllm_status status = write_folder(&w, err);
     if (status == CLLM_OK) status = cllm__folder_commit(temporary, folder, err);

@@ -81,7 +81,7 @@ static cllm_status write_new(cllm_error *err) {
 
 static cllm_status replace_folder(cllm_error *err) {
     char *temporary, *path;
-    CLLM_TRY(cllm__folder_begin(in("folder"), true, &temporary, err));
+    CLLM_TRY(cllm__folder_begin(in("folder"), true, NULL, &temporary, err));
     path = cllm__path_join(temporary, "file");
     cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__write_file(path, "new", 3, err);
     if (status == CLLM_OK) status = cllm__folder_commit(temporary, in("folder"), err);
@@ -149,8 +149,19 @@ static void test_folder(void **state) {
     try_all(replace_folder, "folder/file");
     char *temporary;
     cllm_error err = {0};
-    assert_int_equal(cllm__folder_begin(in("folder"), false, &temporary, &err), CLLM_ERR_EXISTS);
+    assert_int_equal(cllm__folder_begin(in("folder"), false, NULL, &temporary, &err), CLLM_ERR_EXISTS);
     assert_non_null(strstr(err.message, "--force"));
+    /* With force, a folder of another kind stays; one of its kind, or an empty one, may go. */
+    assert_int_equal(cllm__folder_begin(in("folder"), true, "mark", &temporary, &err), CLLM_ERR_EXISTS);
+    assert_non_null(strstr(err.message, "leaves it alone"));
+    OK(cllm__make_folders(in("bare"), ERR));
+    for (int i = 0; i < 2; i++) {
+        OK(cllm__folder_begin(i == 0 ? in("bare") : in("folder"), true, i == 0 ? "mark" : "file", &temporary, ERR));
+        cllm__remove_tree(temporary);
+        cllm__free(temporary);
+    }
+    static const char *const nameless[] = {"", ".", "..", "/", "x/..", "x/./"};
+    for (size_t i = 0; i < CLLM_LEN(nameless); i++) assert_int_equal(cllm__folder_begin(nameless[i], true, NULL, &temporary, &err), CLLM_ERR_USAGE);
 }
 
 /* The first failure of a writer stays, and a folder that is missing is said to be the problem. */

@@ -71,6 +71,16 @@ for output in . .. ./ folder/.. folder/. /; do fails 2 "output '$output': give -
 make_shop
 run prepare reviews.tsv --items items.tsv -o data -q
 fails 2 "output '': give -o a folder's name" train data -o ''
+# With --force too, nothing of another kind is replaced: not the data that are trained on, not the run that is exported.
+run train data -o made --epochs 0/0/1 --max-text-tokens 8 -q
+fails 2 "'data' exists and is not of the kind.*no run.json.*leaves it alone" train data -o data --force
+fails 2 "'made' exists and is not.*leaves it alone" export made -o made --force
+fails 2 "'made' exists and is not.*leaves it alone" backbone convert made/backbone -o made --force
+fails 2 "'made' exists and is not.*leaves it alone" prepare rows.csv -o made --force
+fails 2 "'rows.csv' exists and is not.*leaves it alone" prepare rows.csv -o rows.csv --force
+[ -e data/dataset.json ] && [ -e made/run.json ] && [ -s rows.csv ] || die "an input was replaced"
+mkdir bare
+run train data -o bare --force --epochs 0/0/1 --max-text-tokens 8 -q
 no_run() {
     fails "$@"
     [ ! -e y ] || die "a failure left the folder y"
