@@ -160,3 +160,105 @@ seeds("tokenizer_gguf",
       short_types=gguf_tokenizer("gpt2", PIECES, [1, 1], MERGES, pre="gpt-2"), short_scores=gguf_tokenizer("llama", SPM, SPM_TYPES, None, [0.0]),
       nan=gguf_tokenizer("llama", SPM, SPM_TYPES, None, SPM_SCORES[:-1] + [float("nan")]), unused=gguf_tokenizer("llama", ["a", "b"], [5, 5], None, [0.0, 1.0]),
       bos_outside=gguf_tokenizer("llama", SPM, SPM_TYPES, None, SPM_SCORES, bos_token_id=99), wpm=gguf_tokenizer("bert", ["a"]))
+seeds("tokenizer_config", text='{"bos_token": "<s>", "add_bos_token": true}', object='{"bos_token": {"__type": "AddedToken", "content": "ab"}, "add_bos_token": false}',
+      unknown='{"bos_token": "<|x|>", "add_bos_token": true}', kinds='{"bos_token": 3, "add_bos_token": "yes"}', empty_name='{"bos_token": "", "add_bos_token": true}',
+      nul='{"bos_token": "<s>\\u0000", "add_bos_token": true}', twice='{"bos_token": "a", "bos_token": {"content": {}}, "add_bos_token": true}',
+      array="[]", null="null", cut='{"bos_token": "<s', deep="[" * 40 + "]" * 40)
+seeds("safetensors_index", both='{"metadata": {"total_size": 32}, "weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}',
+      one='{"weight_map": {"a": "a.safetensors", "c": "a.safetensors"}}', other='{"weight_map": {"a": "c.safetensors"}}',
+      above='{"weight_map": {"a": "../a.safetensors"}}', dots='{"weight_map": {"a": ".."}}', itself='{"weight_map": {"a": "model.safetensors.index.json"}}',
+      nul='{"weight_map": {"a": "a.safetensors\\u0000x"}}', number='{"weight_map": {"a": 1}}', empty='{"weight_map": {}}', array='{"weight_map": ["a.safetensors"]}', none="{}")
+cache = {"format": "cllm4rec baselines 1", "data": "0000000000000001", "itemknn": {"neighbours": 100, "shrinkage": 10}, "ease": {"lambda": 200},
+         "ease_text": {"lambda": 200, "weight": 31.6}, "userknn": {"neighbours": 100}, "als": {"factors": 64, "regularization": 64, "alpha": 32, "iterations": 10},
+         "bpr": {"factors": 64, "learning_rate": 0.05, "regularization": 0.03, "epochs": 300, "popular_negatives": 0}}
+seeds("baseline_cache", all=json.dumps(cache), other=json.dumps({**cache, "data": "0000000000000002"}), format=json.dumps({**cache, "format": 1}),
+      kinds=json.dumps({**cache, "ease": [200], "als": {"factors": "64"}, "popularity": {}, "random": {"seed": 1}}),
+      ranges=json.dumps({**cache, "itemknn": {"neighbours": 1.5, "shrinkage": -1}, "ease": {"lambda": 0}, "bpr": {**cache["bpr"], "factors": 1e300}}),
+      nan='{"format": "cllm4rec baselines 1", "data": "0000000000000001", "ease": {"lambda": NaN}, "itemknn": {"neighbours": Infinity, "shrinkage": -Infinity}}',
+      cut=json.dumps(cache)[:150], array="[]")
+seeds("baseline_settings", good="als.factors=64\nease.lambda=2e2\nbpr.popular_negatives=1\nitemknn.neighbours=0\n",
+      wrong="als.factors\nals.factors=\nals.factors=1.5\nals.factors=nan\nease.lambda=inf\nease.lambda=0\nease.lambda=1e999\nease.lambda=2x\nrandom.seed=1\n.=\n=\nals.=1\n")
+seeds("monitor", paper="recall_capped@20+recall_capped@40+ndcg@100", one="hit@1", none="", plus="ndcg@5+", zero="ndcg@0", long="ndcg@9999999999", longer="ndcg@99999999999",
+      many="+".join(f"map@{k}" for k in range(1, 40)), bare="mrr", twice="ndcg@5@5", sign="ndcg@-5")
+
+
+def arrays(**given):
+    """A safetensors file of arrays: name=(dtype, struct's code, shape, values)."""
+    header, data = {}, b""
+    for name, (dtype, code, shape, values) in given.items():
+        packed = struct.pack(f"<{len(values)}{code}", *values)
+        header[name.replace("_", ".")] = tensor(dtype, shape, len(data), len(data) + len(packed))
+        data += packed
+    text = json.dumps(header)
+    return safetensors(text, data, -(8 + len(text)) % 8)
+
+
+def linear(start=(0, 1, 3, 3), items=(1, 0, 2), values=(0.5, -1, 2), n=None):
+    return arrays(start=("U64", "Q", [len(start)], start), items=("I32", "i", [len(items)], items), values=("F32", "f", [len(values)], values))
+
+
+seeds("item_weights", good=linear(), none=linear((0,), (), ()), no_start=linear((), (), ()), back=linear((0, 3, 1, 3)), outside=linear(items=(1, 0, 3)), below=linear(items=(1, 0, -1)),
+      beyond=linear((0, 1, 2**63, 3)), short=linear((0, 1, 2, 2)), nan=linear(values=(0.5, float("nan"), 2)), lengths=linear(values=(0.5, 1)))
+
+
+def words(names=b"lamp\0kettle\0", idf=(0.5, 1), vectors=(1, 2, 3, 4, 5, 6), shape=(2, 3)):
+    return arrays(vectors=("F32", "f", list(shape), vectors), idf=("F32", "f", [len(idf)], idf), words=("U8", "B", [len(names)], names))
+
+
+seeds("item_words", good=words(), lines=words(b"lamp\nkettle\n"), none=words(b"", (), (), (0, 3)), narrow=words(vectors=(), shape=(2, 0)), twice=words(b"lamp\nlamp\n"), fewer=words(b"lamp\n"), more=words(b"a\nb\nc\n"),
+      cut=words(b"lamp\nkettle"), infinite=words(idf=(0.5, float("inf"))), bytes=words(b"\xff\xfe\nx\n"))
+
+
+def tables(users=2, items=3, width=2, content_width=2, states=(0, 1, 2), value=0.5):
+    table = lambda rows, width: ("F32", "f", [rows, width], [value] * (rows * width))
+    return arrays(collab_users=table(users, width), collab_items=table(items, width), content_users=table(users, content_width), content_items=table(items, content_width),
+                  items_state=("U8", "B", [len(states)], states))
+
+
+seeds("model_tables", good=tables(), none=tables(0, 0, 0, 0, ()), narrow=tables(content_width=1), states=tables(states=(0, 3, 1)), short=tables(states=(0, 1)), nan=tables(value=float("nan")))
+
+
+def interactions(starts=(0, 1, 2), train=(2, 0), valid=(1, 1), test=(3, 3), **more):
+    rows = {"train": train, "valid": valid, "test": test}
+    parts = {f"{name}_start": ("U64", "Q", [len(starts)], starts) for name in rows}
+    parts |= {f"{name}_{of}": (dtype, code, [2], values) for of, dtype, code, values in (("times", "I64", "q", (1, 2)), ("ratings", "F32", "f", (4, 5))) for name in rows}
+    return b"\0" + arrays(**parts, **{f"{name}_items": ("I32", "i", [len(items)], items) for name, items in rows.items()})
+
+
+def texts(start=(0, 11, 15, 20, 25, 30, 35), item=(3, 2, 1, 3, 1, 0), user=(0, 0, 0, 1, 1, 1), kind=(0,) * 6, split=(2, 0, 1, 2, 1, 0)):
+    return b"\4" + arrays(start=("U64", "Q", [len(start)], start), item=("I32", "i", [6], item), user=("I32", "i", [6], user), kind=("U8", "B", [6], kind), split=("U8", "B", [6], split))
+
+
+seeds("dataset", interactions=interactions(), items_twice=interactions(train=(2, 1)), item_outside=interactions(test=(3, 4)), rows_back=interactions((0, 3, 2)), rows_far=interactions((0, 2**63, 2)),
+      users=b"\1#user\nann\nbob\n", users_escaped=b"\1#user\na\\tb\nb\\\\o\n", users_twice=b"\1#user\nann\nann\n", users_bytes=b"\1#user\nan\xff\nbob\n", users_fewer=b"\1#user\nann\n", users_bad=b"\1#user\na\\q\nbob\n",
+      users_cut=b"\1#user\nann\nbob", items=b"\2#item\ttitle\tbrand\tcategories\ncup\t\t\t\nrug\nkettle\t\nlamp\n", texts=b"\3good light\0hot\0soft\0fine\0warm\0blue\0",
+      texts_cut=b"\3good light\0hot\0soft\0fine\0warm\0blue!", texts_bytes=b"\3good\xfflight\0hot\0soft\0fine\0warm\0blue\0", index=texts(), index_back=texts((0, 11, 10, 20, 25, 30, 35)),
+      index_far=texts((0, 11, 2**63, 20, 25, 30, 35)), index_owner=texts(user=(0, 0, 0, 1, 1, 2)), index_kind=texts(kind=(0, 0, 0, 0, 0, 9)), index_split=texts(split=(2, 1, 0, 2, 1, 0)),
+      dropped=b"\5#user\titem\tliked\nann\tcup\t0\neve\tla\\nmp\t1\n", dropped_order=b"\5#user\titem\tliked\neve\tcup\t0\nann\tlamp\t0\n", dropped_mark=b"\5#user\titem\tliked\nann\tcup\t2\n",
+      dropped_cut=b"\5#user\titem\tliked\nann\tcup\t0", trusted_texts=b"\x09good\xfflight\0hot\0soft\0fine\0warm\0blue\0", trusted_dropped=b"\x0b#user\titem\tliked\neve\tcup\t0\nann\tlamp\n",
+      dropped_bad=b"\5#user\titem\tliked\na\\\tcup\t0\n", dropped_empty=b"\5")
+run = {"format": "cllm4rec run 1", "status": "done", "preset": "accurate", "settings": {"seed": "1", "epochs": "0/0/24", "lr": "0.001/0.001/0.0015", "mask-share": "0.3:0.8", "lambda-c": "inf",
+       "item-tokens": "id+text", "reg": "map", "monitor": "recall_capped@20+ndcg@100", "shuffle": "1"}, "dtype": "f32", "backbone_dtype": "q8_0",
+       "dataset": {"path": "data", "hash": "2efb963a2103c3b8"}, "backbone": {"path": "backbone", "hash": "34cbbae61670b222"}, "bos_token": None}
+seeds("run_manifest", good=json.dumps(run), format=json.dumps({**run, "format": "cllm4rec run 99"}), preset=json.dumps({**run, "preset": "other"}), setting=json.dumps({**run, "settings": {"epochs": "many"}}),
+      kinds=json.dumps({**run, "settings": {"seed": None, "epochs": ["0/0/1"], "lr": {}}}), number=json.dumps({**run, "settings": {"seed": 1, "dropout": 0.5}}), dtype=json.dumps({**run, "dtype": "f64"}),
+      list=json.dumps({**run, "settings": []}), equals=json.dumps({**run, "settings": {"seed=1": "2"}}), nul=json.dumps({**run, "settings": {"seed": "1\0002"}}), long=json.dumps({**run, "settings": {"monitor": "x" * 300}}),
+      cut=json.dumps(run)[:200], array="[]")
+seeds("run_log", good='{"event":"epoch","phase":"rec","epoch":1,"seconds":0.1}\n{"event":"validation","monitor":1}\n{"event":"epoch","epoch":2}\n', cut='{"event":"epoch","epoch":1}\n{"event":"ep',
+      kinds='{"event":1}\n{"event":["epoch"]}\n{"event":null}\n', array="[]\n", blank="\n\n", nul='{"event":"epoch"}\n\0{"event":"epoch"}\n', two='{"event":"epoch"}{"event":"epoch"}\n')
+sweep = {"format": "cllm4rec sweep 1", "dataset": "no-such-data", "backbone": None, "preset": "paper", "dtype": None, "backbone_dtype": None, "monitor": "ndcg@100", "rungs": "0.5,1", "keep": "all", "seed": 1,
+         "settings": ["lr=1e-3"]}
+result = lambda monitor: {"part": 0.5, "monitor": monitor, "best_epoch": 1, "seconds": 0.1}
+trial = lambda *results: {"settings": ["batch=4", "dropout=0.1"], "results": list(results)}
+study = {"format": "cllm4rec ablation 1", "study": "lambda", "scale": "smoke", "split": "test", "seeds": 1, "dtype": None, "backbone_dtype": None, "settings": ["epochs=0/0/1"], "datasets": ["no-such-data"], "backbone": None,
+         "results": {}}
+seeds("study_state", done=json.dumps({**sweep, "trials": [trial(result(0.5), result(0.7)), trial(result(0.1))]}), begun=json.dumps({**sweep, "trials": [trial(), trial()]}),
+      failed=json.dumps({**sweep, "trials": [trial({"part": 1, "error": "no"}), trial({"part": 1, "error": None})]}), none=json.dumps({**sweep, "trials": []}),
+      nulls=json.dumps({**sweep, "settings": [None], "trials": [trial()]}), trial_nulls=json.dumps({**sweep, "trials": [{"settings": [None], "results": []}]}),
+      results=json.dumps({**sweep, "trials": [trial(*[result(0.1)] * 12), trial(result(0.2))]}), result_nulls=json.dumps({**sweep, "trials": [trial(None, None)]}),
+      kinds=json.dumps({**sweep, "trials": [trial(5, "x"), trial({"monitor": "0.5"}, {"monitor": [1]}), trial({"error": 1})]}), bare=json.dumps({**sweep, "trials": [{"settings": ["batch"], "results": [result(1), result(1)]}]}),
+      rungs=json.dumps({**sweep, "rungs": "1", "trials": [trial(result(1), result(2))]}), study=json.dumps(study), study_data=json.dumps({**study, "datasets": [], "study": "backbone"}),
+      study_seeds=json.dumps({**study, "seeds": 1.5}), study_many=json.dumps({**study, "seeds": 1e9}), study_scale=json.dumps({**study, "scale": None}), study_results=json.dumps({**study, "results": {"1 shop | strengths | 0 | seed 1": 1}}))
+seeds("options", all="--flag\n--word\n5,10\n--list\na\n--list=b\n-t\n2\n-k7\n--positive\n3\n--seed=18446744073709551615\n--number\n-1.5e3\n--time\n30m\nleft\n",
+      zero="--positive\n0\n", numbers="-k\n281474976710657\n", minus="--count\n-0\n", huge="--number=1e999\n", nan="--number=nan\n", times="--time=0.5h\n", time_long="--time=1e308d\n", time_unit="--time=3ms\n",
+      unknown="--no\n", cut="--word\n", short="-fz\n", letters="-fkt\n", ks="-w5,0\n", ks_long="-w" + ",".join("9" * 20) + "\n", ends="--\n--flag\n-f\n", help="--he\n", equals="--flag=1\n", empty="--=\n-\n")
