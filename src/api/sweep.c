@@ -178,6 +178,13 @@ static cllm_status begin_new(sweep *s, cllm_error *err) {
     return status;
 }
 
+/* "name=value" texts, as a trial has them. */
+static bool are_settings(struct json_object *array) {
+    bool good = cllm__json_is_texts(array, CLLM__SPACE_MAX);
+    for (size_t i = 0; good && i < json_object_array_length(array); i++) good = strchr(json_object_get_string(json_object_array_get_idx(array, i)), '=') != NULL;
+    return good;
+}
+
 static cllm_status begin_again(sweep *s, cllm_error *err) {
     if (s->options->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give the sweep's folder (-o) that shall go on");
     char *path = path_in(s, "sweep.json");
@@ -192,7 +199,7 @@ static cllm_status begin_again(sweep *s, cllm_error *err) {
                     cllm__json_is_texts(cllm__json_at(s->state, "settings"), SIZE_MAX);
         for (size_t i = 0; good && i < json_object_array_length(trials); i++) {
             struct json_object *trial = json_object_array_get_idx(trials, i), *results = cllm__json_at(trial, "results");
-            good = cllm__json_is_texts(cllm__json_at(trial, "settings"), CLLM__SPACE_MAX) && json_object_is_type(results, json_type_array) &&
+            good = are_settings(cllm__json_at(trial, "settings")) && json_object_is_type(results, json_type_array) &&
                    json_object_array_length(results) <= MAX_RUNGS;
         }
         if (!good) status = cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged or not of this version: begin the sweep anew", path);

@@ -115,12 +115,12 @@ static cllm_status vector(const cllm__safetensors *file, const char *name, cllm_
 /* The first field of each line behind the header; `count` of them, all different. */
 static cllm_status read_names(const cllm__dataset *d, cllm__dataset_file file, const cllm__map *map, size_t count,
                               cllm__names *names, cllm_error *err) {
-    const char *text = (const char *)map->data, *end = text + map->size;
-    const char *line = text == NULL ? NULL : memchr(text, '\n', map->size);
+    const char *text = (const char *)map->data, *line = text == NULL ? NULL : memchr(text, '\n', map->size);
     char *id = NULL;
     size_t capacity = 0, index, row = 0;
     cllm_status status = CLLM_OK;
     if (line == NULL || text[0] != '#') return damaged(d, file, err, "no header line", 0);
+    const char *end = text + map->size;
     for (line++; line < end && status == CLLM_OK; row++) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         if (stop == NULL) {

@@ -163,6 +163,16 @@ static bool read_scalar(const scalar *s, const char *text) {
     return end != text && *end == '\0';
 }
 
+/* No more steps than the schedule has: rows that wait replay those that they missed, of a damaged number for ever. */
+static bool steps_fit(const cllm__trainer *t, uint64_t batch_at) {
+    uint64_t most = 0, batch = (uint64_t)t->config.batch;
+    for (int p = 0; p < CLLM__PHASE_DONE; p++) {
+        uint64_t examples = cllm__epoch_examples(&t->config, (cllm__phase)p, t->n_users_active, t->in.corpus->count);
+        most += (uint64_t)cllm__schedule_epochs(&t->config, (cllm__phase)p) * ((examples + batch - 1) / batch);
+    }
+    return t->collab_users.step <= most && t->content_users.step <= most && batch_at <= most;
+}
+
 static cllm_status read_scalars(cllm__trainer *t, const cllm__safetensors *file, cllm_error *err) {
     const char *path = cllm__safetensors_path(file);
     scalars_view view = {0};
@@ -179,6 +189,10 @@ static cllm_status read_scalars(cllm__trainer *t, const cllm__safetensors *file,
     if (!known || t->at.epoch < 0 ||
         (view.phase < CLLM__PHASE_DONE && t->at.epoch >= cllm__schedule_epochs(&t->config, (cllm__phase)view.phase))) {
         return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' stands at phase %d, epoch %d, which the schedule does not have", path, view.phase, t->at.epoch);
+    }
+    if (!steps_fit(t, view.batch)) {
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s' stands at steps %llu and %llu, batch %llu, which the schedule does not have; the checkpoint is damaged, remove it to start over",
+                          path, (unsigned long long)t->collab_users.step, (unsigned long long)t->content_users.step, (unsigned long long)view.batch);
     }
     t->at.phase = (cllm__phase)view.phase;
     t->at.batch = (size_t)view.batch;

@@ -160,6 +160,7 @@ static void test_folder(void **state) {
         cllm__remove_tree(temporary);
         cllm__free(temporary);
     }
+    cllm__remove_tree(in("bare"));
     static const char *const nameless[] = {"", ".", "..", "/", "x/..", "x/./"};
     for (size_t i = 0; i < CLLM_LEN(nameless); i++) assert_int_equal(cllm__folder_begin(nameless[i], true, NULL, &temporary, &err), CLLM_ERR_USAGE);
 }

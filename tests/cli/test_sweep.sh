@@ -107,7 +107,7 @@ fails 2 "exists already" sweep data --space small.json -o small
 fails 3 "no sweep" sweep --resume -o data
 # A sweep.json that somebody changed.
 mkdir broken
-for change in 's/"lr=[^"]*"/null/' 's/"format": "[^"]*"/"format": 1/' 's/"results": \[/"results": [ null, null, null,/' 's/"trials": \[/"trials": [ null,/'; do
+for change in 's/"lr=[^"]*"/null/' 's/"lr=/"lr/' 's/"format":"[^"]*"/"format":1/' 's/"results":\[/&null,null,null,/' 's/"trials":\[/&null,/'; do
     sed "$change" small/sweep.json >broken/sweep.json
     ! cmp -s small/sweep.json broken/sweep.json || die "$change changes nothing"
     fails 3 "broken/sweep.json.*begin the sweep anew" sweep --resume -o broken

@@ -379,6 +379,20 @@ static void damaged_checkpoints_are_refused(void **state) {
         assert_int_not_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_OK);
         assert_non_null(strstr(err.message, "checkpoint"));
     }
+    /* Steps that the schedule does not have: rows would replay them for ever. */
+    uint64_t *steps[] = {&r.trainer.collab_users.step, &r.trainer.content_users.step};
+    for (size_t i = 0; i < CLLM_LEN(steps); i++) {
+        uint64_t before = *steps[i];
+        *steps[i] = (uint64_t)1 << 60;
+        OK(save(&r, ERR));
+        assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_DATA);
+        assert_non_null(strstr(err.message, "1152921504606846976"));
+        *steps[i] = before;
+    }
+    r.trainer.at.batch = 1000000;
+    OK(save(&r, ERR));
+    assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_DATA);
+    r.trainer.at.batch = 0;
     /* A position that the schedule does not have. */
     OK(cllm__write_file(r.checkpoint, data, size, ERR));
     r.trainer.config.epochs[0] = 0;
