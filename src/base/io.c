@@ -409,13 +409,15 @@ static bool is_empty_folder(const char *path) {
     return empty;
 }
 
-/* Whether --force may replace what is there: a folder with the file, or an empty one. */
-static bool may_replace(const char *path, const char *mark) {
-    if (mark == NULL) return true;
+/* --force replaces a folder with the file, or an empty one. */
+static cllm_status check_kind(const char *path, const char *mark, cllm_error *err) {
     char *file = cllm__path_join(path, mark);
-    bool there = file != NULL && cllm__path_exists(file);
+    if (file == NULL) return cllm__fail_nomem(err);
+    bool ours = cllm__path_exists(file) || is_empty_folder(path);
     cllm__free(file);
-    return there || is_empty_folder(path);
+    if (ours) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists and is not of the kind that would replace it (it has no %s), so --force leaves it alone: give another -o",
+                      path, mark);
 }
 
 cllm_status cllm__folder_begin(const char *path, bool force, const char *mark, char **temporary, cllm_error *err) {
@@ -423,10 +425,7 @@ cllm_status cllm__folder_begin(const char *path, bool force, const char *mark, c
     if (cllm__path_exists(path) && !force) {
         return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", path);
     }
-    if (cllm__path_exists(path) && !may_replace(path, mark)) {
-        return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists and is not of the kind that would replace it (it has no %s), so --force leaves it alone: give another -o",
-                          path, mark);
-    }
+    if (mark != NULL && cllm__path_exists(path)) CLLM_TRY(check_kind(path, mark, err));
     char *name = sibling(path, "tmp");
     if (name == NULL) return cllm__fail_nomem(err);
     cllm__remove_tree(name);
