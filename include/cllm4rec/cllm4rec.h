@@ -101,6 +101,9 @@ typedef enum cllm_split_rule {
     CLLM_SPLIT_FILES      /* as the files valid and test say */
 } cllm_split_rule;
 
+/* `force`, here and below: a folder that is there already is replaced if it is of the same kind or empty, else it is CLLM_ERR_EXISTS
+ * all the same: no data set gives way to a run. */
+
 #define CLLM_QUOTE_NOTHING '\1' /* nothing quotes fields */
 
 /* Zeroed options with `inputs` and `output` set are a good default; cllm_prepare_options_init() gives exactly that. */
