@@ -199,9 +199,10 @@ typedef struct cllm_evaluate_options {
     const char *run;                /* a run folder; NULL: baselines alone, on `dataset` */
     const char *dataset;            /* NULL: the one that the run was trained on */
     const char *split;              /* NULL or "test", or "valid" */
-    const char *baselines;          /* NULL or "all": popularity, itemknn, textknn, ease, ease_text, userknn, als, bpr, those on texts if
-                                     * there are texts; or "none", or a list, which may hold "random" too. What all asks for and memory
-                                     * does not allow is left out with a warning; what a list asks for is an error */
+    const char *baselines;          /* NULL or "all": popularity, recent, itemknn, textknn, ease, ease_text, userknn, als, bpr; those on
+                                     * texts if there are texts, recent if the data set is split by time; or "none", or a list, which
+                                     * may hold "random" too. What all asks for and memory does not allow is left out with a warning;
+                                     * what a list asks for is an error */
     const char *const *baseline_settings; /* "als.factors=64": a baseline that is named is not tuned (docs/EVALUATION.md) */
     size_t n_baseline_settings;
     const char *profile;            /* NULL or "paper", or "recbole": which recall goes by the plain name */

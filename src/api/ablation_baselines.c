@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "eval/baseline.h"
 #include "eval/topk.h"
+#include "eval/recency.h"
 
 static const struct {
     const char *name, *list; /* as `eval --baselines` calls it */
@@ -101,6 +102,7 @@ static cllm_status measure_on(cllm__measuring *m, const cllm__dataset *dataset, 
                                              .cache = cache,
                                              .data_hash = cllm__dataset_hash(dataset),
                                              .seed = m->seed,
+                                             .by_time = cllm__split_by_time(dataset),
                                              .pool = m->pool,
                                              .host = &m->host};
     cllm__baselines baselines = {0};

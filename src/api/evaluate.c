@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "eval/baseline.h"
 #include "eval/report.h"
+#include "eval/recency.h"
 
 enum { MAX_MODELS = 16 };
 
@@ -81,7 +82,7 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
     if (cache == NULL) return cllm__fail_nomem(err);
     const cllm__item_texts texts = cllm__item_texts_of(e->dataset);
     cllm__baselines_options options = {.list = o->baselines, .settings = o->baseline_settings, .n_settings = o->n_baseline_settings,
-                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts,
+                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts, .by_time = cllm__split_by_time(e->dataset),
                                        .pool = e->pool, .host = &o->host};
     cllm_status status = cllm__baselines_create(&e->baselines, train, &options, err);
     cllm__free(cache);

@@ -71,9 +71,8 @@ cleanup:
 }
 
 static bool uses_recency(const cllm_model *model) {
-    const cllm__dataset *d = model->run.dataset;
-    if (model->run.config.recency != CLLM__RECENCY_BY_TIME) return model->run.config.recency == CLLM__RECENCY_ON;
-    return cllm__recency_applies(cllm__dataset_interactions(d, CLLM__TRAIN), cllm__dataset_interactions(d, CLLM__TEST));
+    int use = model->run.config.recency;
+    return use == CLLM__RECENCY_ON || (use == CLLM__RECENCY_BY_TIME && cllm__split_by_time(model->run.dataset));
 }
 
 /* Neighbours are looked for among the rows that the tables were fitted to, as what is asked for of late is: after --final all of them, but

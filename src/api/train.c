@@ -21,6 +21,7 @@
 #include "eval/evaluate.h"
 #include "eval/item_weights.h"
 #include "eval/tfidf.h"
+#include "eval/recency.h"
 #include "formats/json_names.h"
 #include "kernels/gemm.h"
 #include "model/spelling.h"
@@ -512,7 +513,7 @@ static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
         goto cleanup;
     }
     cllm__baselines_options options = {.list = text ? "ease_text" : "ease", .cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset),
-                                       .seed = config->seed, .texts = &texts, .pool = t->pool, .host = host_of(t)};
+                                       .seed = config->seed, .texts = &texts, .by_time = cllm__split_by_time(t->run.dataset), .pool = t->pool, .host = host_of(t)};
     CLLM_TRY_CLEAN(cllm__baselines_create(&baselines, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__item_weights_create(&linear, &baselines.models[0], n_items, t->pool, err));
     CLLM_TRY_CLEAN(cllm__item_weights_save(&linear, path, err));
@@ -535,7 +536,7 @@ static cllm_status save_factors(training *t, const char *name, cllm_error *err) 
         goto cleanup;
     }
     cllm__baselines_options options = {.cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset), .seed = t->run.config.seed,
-                                       .pool = t->pool, .host = host_of(t)};
+                                       .by_time = cllm__split_by_time(t->run.dataset), .pool = t->pool, .host = host_of(t)};
     CLLM_TRY_CLEAN(cllm__baselines_fold_in(&factors, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__fold_in_save(&factors, path, err));
 cleanup:

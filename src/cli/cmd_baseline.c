@@ -10,7 +10,7 @@ int cmd_baseline(int argc, char **argv) {
     const char *ks_text = NULL;
     text_list arguments = {0}, set = {0};
     const option_spec specs[] = {
-        {"models", 'm', OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random"},
+        {"models", 'm', OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,recent,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
         {"set", 0, OPTION_LIST, &set, "MODEL.NAME=VALUE", "a parameter, e.g. ease.lambda=200: this model is not tuned then"},
         {"metrics-profile", 0, OPTION_TEXT, &options.profile, "NAME", "paper (default) or recbole: which recall stands in the table"},

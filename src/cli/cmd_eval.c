@@ -17,7 +17,7 @@ int cmd_eval(int argc, char **argv) {
     const option_spec specs[] = {
         {"data", 0, OPTION_TEXT, &options.dataset, "DIR", "the data set, if it is not where it was; without RUN: baselines alone"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
-        {"baselines", 0, OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random; or none"},
+        {"baselines", 0, OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,recent,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random; or none"},
         {"metrics-profile", 0, OPTION_TEXT, &options.profile, "NAME", "paper (default) or recbole: which recall stands in the table"},
         {"k", 'k', OPTION_TEXT, &ks_text, "LIST", "cut-offs (5,10,20,40,100)"},
         {"mask-valid", 0, OPTION_FLAG, &options.mask_valid, NULL, "at test, validation items are no candidates"},

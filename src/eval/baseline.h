@@ -3,6 +3,7 @@
  *
  *     random      a seeded random number per user and item
  *     popularity  the item's number of training interactions
+ *     recent      the same, each the less the older it is (recency.h)
  *     itemknn     Σ s_ij over those of the user's items i that are among j's nearest neighbours;
  *                 s_ij = c_ij / (sqrt(n_i·n_j) + shrinkage), where c_ij users had both and n_i users had i
  *                 (Deshpande & Karypis 2004)
@@ -39,6 +40,9 @@ void cllm__baseline_free(cllm__baseline *baseline);
 
 CLLM_CHECK cllm_status cllm__random_create(cllm__baseline *out, size_t n_items, uint64_t seed, cllm_error *err);
 CLLM_CHECK cllm_status cllm__popularity_create(cllm__baseline *out, const cllm__interactions *train, cllm_error *err);
+
+/* `half_life` > 0 in days. */
+CLLM_CHECK cllm_status cllm__recent_create(cllm__baseline *out, const cllm__interactions *train, double half_life, cllm_error *err);
 
 typedef struct cllm__itemknn_options {
     size_t neighbours; /* of each item; 0: all */
@@ -116,7 +120,7 @@ CLLM_CHECK cllm_status cllm__bpr_create_several(cllm__baseline *out, size_t coun
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    /* NULL or "all": every one but random, those on texts if there are texts. "none", or a list of names. */
+    /* NULL or "all": every one but random; those on texts if there are texts, recent if `by_time`. "none", or a list of names. */
     const char *list;
     const char *const
         *settings; /* "als.factors=64": a model that is named is not tuned, its other parameters are defaults */
@@ -126,6 +130,7 @@ typedef struct cllm__baselines_options {
     uint64_t seed;      /* of random, als and bpr; tuning always has the same, so that it is done once for each data set */
     uint64_t memory_limit;         /* of EASE; 0: cllm__ease_memory_limit() */
     const cllm__item_texts *texts; /* for textknn and ease_text; NULL: none */
+    bool by_time; /* what is measured is later than the training rows (recency.h): recent is shown, and tuning splits by time */
     cllm__pool *pool;
     const cllm_host *host;
 } cllm__baselines_options;
@@ -136,9 +141,9 @@ typedef struct cllm__baselines {
     cllm__tfidf features;   /* what the models on texts borrow */
 } cllm__baselines;
 
-/* Makes the baselines, with parameters chosen on an inner split of the training rows: 10 % of each user's rows (rounded up
- * or down at random, so that it is 10 % in the mean; never a user's last row) are held out, and recall_capped@20 +
- * recall_capped@40 + ndcg@100 on them decides. The grids:
+/* Makes the baselines, with parameters chosen on an inner split of the training rows (inner_split.h): recall_capped@20 +
+ * recall_capped@40 + ndcg@100 on the tenth that is held out decides. The grids:
+ *     recent    half-life 10, 30, 60, 120, 240, 480 days
  *     itemknn   neighbours 20, 100, 500 × shrinkage 0, 10, 100, 1000
  *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
  *     ease_text λ as for ease with w = 10, then w = 10·√10ⁿ for n from −3 to 3, walked in the same way
@@ -146,11 +151,11 @@ typedef struct cllm__baselines {
  *     als       λ 16, 64, 256 × α 8, 32, 128 with 64 factors, then 64·2ⁿ factors for n from 0 to 2, walked up; 10 iterations
  *     bpr       learning rate .05, .1 × λ .01, .03, .1; 64 factors, 300 epochs, uniform negatives
  * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are taken: 500
- * neighbours, shrinkage 10; λ = 200, w = 10; als λ = 64, α = 32; bpr rate .05, λ = .03.
+ * neighbours, shrinkage 10; λ = 200, w = 10; als λ = 64, α = 32; bpr rate .05, λ = .03; half-life 60.
  *
  * EASE says how much memory it takes. If that is more than allowed it is an error where the list names it; under the
  * default list it is left out with a warning, ease before ease_text. A cache that cannot be read or written costs
- * a warning only. CLLM_ERR_USAGE for an unknown name or setting, and for a model on texts where there are none. */
+ * a warning only. CLLM_ERR_USAGE for an unknown name or setting, and for a model on texts or times where there are none. */
 CLLM_CHECK cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
                                               const cllm__baselines_options *options, cllm_error *err);
 void cllm__baselines_free(cllm__baselines *baselines);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "eval/baseline.h"
+#include "eval/recency.h"
 
 /* Users that a baseline scores at once: enough to keep a pool busy. */
 enum { BATCH = 256 };
@@ -43,6 +44,16 @@ cllm_status cllm__popularity_create(cllm__baseline *out, const cllm__interaction
     cllm__free(counts);
     *out = (cllm__baseline){.scorer = {.name = "popularity", .context = p, .score = score_popularity, .batch = BATCH},
                             .free = cllm__free};
+    return CLLM_OK;
+}
+
+cllm_status cllm__recent_create(cllm__baseline *out, const cllm__interactions *train, double half_life, cllm_error *err) {
+    popularity *p = cllm__zalloc(1, sizeof *p + train->n_items * sizeof *p->counts);
+    if (p == NULL) return cllm__fail_nomem(err);
+    p->n_items = train->n_items;
+    cllm__recency(p->counts, train, half_life);
+    *out = (cllm__baseline){.scorer = {.name = "recent", .context = p, .score = score_popularity, .batch = BATCH}, .free = cllm__free};
+    snprintf(out->parameters, sizeof out->parameters, "half_life=%g", half_life);
     return CLLM_OK;
 }
 

@@ -7,6 +7,7 @@
 typedef enum cllm__baseline_kind {
     CLLM__BASE_RANDOM = 0,
     CLLM__BASE_POPULARITY,
+    CLLM__BASE_RECENT,
     CLLM__BASE_ITEMKNN,
     CLLM__BASE_TEXTKNN,
     CLLM__BASE_EASE,
@@ -18,7 +19,8 @@ typedef enum cllm__baseline_kind {
 } cllm__baseline_kind;
 
 typedef enum cllm__baseline_parameter {
-    CLLM__ITEMKNN_NEIGHBOURS = 0,
+    CLLM__RECENT_HALF_LIFE = 0,
+    CLLM__ITEMKNN_NEIGHBOURS,
     CLLM__ITEMKNN_SHRINKAGE,
     CLLM__EASE_LAMBDA,
     CLLM__TEXT_LAMBDA,

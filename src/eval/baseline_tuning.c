@@ -4,9 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/host.h"
-#include "base/rng.h"
 #include "eval/baseline_set.h"
 #include "eval/evaluate.h"
+#include "eval/inner_split.h"
 
 enum {
     MIN_TARGETS = 20,
@@ -15,72 +15,16 @@ enum {
     LAMBDA_UP = 8,
     WEIGHT_STEPS = 3,
     ALS_DOUBLINGS = 2,
-    MOST_VALUES = 4,
+    MOST_VALUES = 6,
     MOST_POINTS = 12
 };
-
-/* ---- The inner split ---- */
-
-typedef struct inner_split {
-    cllm__interactions train, held;
-    uint64_t *start[2];
-    int32_t *items[2];
-} inner_split;
-
-static void free_inner(inner_split *inner) {
-    for (int part = 0; part < 2; part++) {
-        cllm__free(inner->start[part]);
-        cllm__free(inner->items[part]);
-    }
-}
-
-/* Holds out n/10 of a user's n rows, rounded at random, at most n − 1. Rows keep their order. */
-static void split_user(inner_split *inner, const cllm__interactions *rows, size_t user, int32_t *order) {
-    size_t n = cllm__row_count(rows, user);
-    cllm__rng rng = cllm__rng_make(0, CLLM_RNG_SPLIT, 1, user);
-    size_t held = (size_t)(0.1 * (double)n + cllm__rng_uniform(&rng));
-    if (n > 0 && held > n - 1) held = n - 1;
-    for (size_t i = 0; i < n; i++) order[i] = (int32_t)i;
-    cllm__rng_shuffle_i32(&rng, order, n); /* row i is held out if its place in this order is among the first */
-    for (size_t i = 0; i < n; i++) {
-        int part = (size_t)order[i] < held;
-        inner->items[part][inner->start[part][user + 1]++] = cllm__row(rows, user)[i];
-    }
-}
-
-static cllm_status split_inner(inner_split *inner, const cllm__interactions *rows, cllm_error *err) {
-    size_t longest = 0;
-    for (size_t u = 0; u < rows->n_users; u++) {
-        if (cllm__row_count(rows, u) > longest) longest = cllm__row_count(rows, u);
-    }
-    for (int part = 0; part < 2; part++) {
-        CLLM_TRY(CLLM_NEW(inner->start[part], rows->n_users + 1, err));
-        CLLM_TRY(CLLM_NEW(inner->items[part], rows->count, err));
-    }
-    int32_t *order;
-    CLLM_TRY(CLLM_NEW(order, longest, err));
-    for (size_t u = 0; u < rows->n_users; u++) {
-        for (int part = 0; part < 2; part++) inner->start[part][u + 1] = inner->start[part][u];
-        split_user(inner, rows, u, order);
-    }
-    cllm__free(order);
-    for (int part = 0; part < 2; part++) {
-        *(part == 0 ? &inner->train : &inner->held) =
-            (cllm__interactions){.n_users = rows->n_users,
-                                 .n_items = rows->n_items,
-                                 .count = (size_t)inner->start[part][rows->n_users],
-                                 .start = inner->start[part],
-                                 .items = inner->items[part]};
-    }
-    return CLLM_OK;
-}
 
 /* ---- Tuning ---- */
 
 typedef struct tuning {
     const cllm__baselines_options *options;
     const cllm__tfidf *features;
-    inner_split inner;
+    cllm__inner_split inner;
     cllm_host quiet; /* for each small fit and evaluation: their progress is a detail of the meter's */
     cllm__meter meter;
     cllm__baseline_kind kind;
@@ -223,11 +167,13 @@ static cllm_status tune_ease(tuning *t, cllm__baseline_parameter lambda, cllm_er
 static cllm_status try_values(tuning *t, cllm_error *err) {
     static const axis itemknn[] = {{CLLM__ITEMKNN_NEIGHBOURS, 3, {20, 100, 500}},
                                    {CLLM__ITEMKNN_SHRINKAGE, 4, {0, 10, 100, 1000}}};
+    static const axis recent[] = {{CLLM__RECENT_HALF_LIFE, 6, {10, 30, 60, 120, 240, 480}}};
     static const axis userknn[] = {{CLLM__USERKNN_NEIGHBOURS, 4, {50, 100, 300, 1000}}};
     static const axis als[] = {{CLLM__ALS_REGULARIZATION, 3, {16, 64, 256}}, {CLLM__ALS_ALPHA, 3, {8, 32, 128}}};
     static const axis bpr[] = {{CLLM__BPR_LEARNING_RATE, 2, {0.05, 0.1}}, {CLLM__BPR_REGULARIZATION, 3, {0.01, 0.03, 0.1}}};
     switch (t->kind) {
     case CLLM__BASE_ITEMKNN: return try_grid(t, itemknn, CLLM_LEN(itemknn), err);
+    case CLLM__BASE_RECENT: return try_grid(t, recent, CLLM_LEN(recent), err);
     case CLLM__BASE_USERKNN: return try_grid(t, userknn, CLLM_LEN(userknn), err);
     case CLLM__BASE_ALS:
         CLLM_TRY(try_grid(t, als, CLLM_LEN(als), err));
@@ -258,7 +204,7 @@ cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted
     tuning t = {.options = options, .features = features, .values = values};
     t.quiet = (cllm_host){.progress = pass_on, .cancelled = cancelled, .user = &t};
     cllm_status status;
-    CLLM_TRY_CLEAN(split_inner(&t.inner, train, err));
+    CLLM_TRY_CLEAN(cllm__inner_split_create(&t.inner, train, options->by_time, err));
     bool enough = t.inner.held.count >= MIN_TARGETS;
     if (!enough) cllm__log(options->host, CLLM_LOG_INFO, "too few training rows to tune baselines on: defaults are used");
     for (int k = 0; k < CLLM__BASE_KINDS; k++) {
@@ -267,6 +213,6 @@ cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted
         values->known[k] = true;
     }
 cleanup:
-    free_inner(&t.inner);
+    cllm__inner_split_free(&t.inner);
     return status;
 }

@@ -15,7 +15,7 @@ enum { CACHE_BYTES = 1 << 16 };
 
 static const char g_format[] = "cllm4rec baselines 1";
 
-static const char *const g_names[CLLM__BASE_KINDS] = {"random", "popularity", "itemknn", "textknn",
+static const char *const g_names[CLLM__BASE_KINDS] = {"random", "popularity", "recent", "itemknn", "textknn",
                                                       "ease",   "ease_text",  "userknn", "als", "bpr"};
 
 static const struct {
@@ -24,6 +24,7 @@ static const struct {
     double low, high, usual;
     bool whole;
 } g_table[CLLM__BASE_PARAMETERS] = {
+    [CLLM__RECENT_HALF_LIFE] = {CLLM__BASE_RECENT, "half_life", 1e-3, 1e6, 60, false},
     [CLLM__ITEMKNN_NEIGHBOURS] = {CLLM__BASE_ITEMKNN, "neighbours", 0, INT32_MAX, 500, true},
     [CLLM__ITEMKNN_SHRINKAGE] = {CLLM__BASE_ITEMKNN, "shrinkage", 0, 1e9, 10, false},
     [CLLM__EASE_LAMBDA] = {CLLM__BASE_EASE, "lambda", 1e-9, 1e12, 200, false},

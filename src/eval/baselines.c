@@ -45,7 +45,7 @@ static cllm_status parse_list(wishes *w, const char *list, cllm_error *err) {
         if (found == CLLM__BASE_KINDS) {
             return cllm__fail(err, CLLM_ERR_USAGE,
                               "'%.*s' is no baseline: give all, none, or some of "
-                              "random,popularity,itemknn,textknn,ease,ease_text,userknn,als,bpr",
+                              "random,popularity,recent,itemknn,textknn,ease,ease_text,userknn,als,bpr",
                               (int)(length < 100 ? length : 100), c);
         }
         if (wanted(w, found))
@@ -103,6 +103,14 @@ static cllm_status read_texts(cllm__tfidf *features, wishes *w, size_t n_items, 
     return CLLM_OK;
 }
 
+/* What is asked for of late means something where what is measured comes later. */
+static cllm_status fit_times(wishes *w, const cllm__interactions *train, const cllm__baselines_options *options, cllm_error *err) {
+    if (wanted(w, CLLM__BASE_RECENT) && train->times == NULL && w->by_name)
+        return cllm__fail(err, CLLM_ERR_USAGE, "recent needs the rows' times, and the data set has none: leave it out");
+    if (!w->by_name && !options->by_time) leave_out(w, CLLM__BASE_RECENT);
+    return CLLM_OK;
+}
+
 static cllm__als_options als_options(const double *v, uint64_t seed) {
     return (cllm__als_options){.factors = (size_t)v[CLLM__ALS_FACTORS],
                                .regularization = v[CLLM__ALS_REGULARIZATION],
@@ -129,6 +137,7 @@ cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind,
     switch (kind) {
     case CLLM__BASE_RANDOM: return cllm__random_create(out, train->n_items, seed, err);
     case CLLM__BASE_POPULARITY: return cllm__popularity_create(out, train, err);
+    case CLLM__BASE_RECENT: return cllm__recent_create(out, train, v[CLLM__RECENT_HALF_LIFE], err);
     case CLLM__BASE_ITEMKNN: {
         cllm__itemknn_options o = {(size_t)v[CLLM__ITEMKNN_NEIGHBOURS], v[CLLM__ITEMKNN_SHRINKAGE]};
         return cllm__itemknn_create(out, train, o, pool, host, err);
@@ -181,6 +190,7 @@ static cllm_status create_all(cllm__baselines *out, wishes *w, const cllm__basel
     cllm__baseline_values values;
     cllm__baseline_defaults(&values);
     CLLM_TRY(read_texts(&out->features, w, train->n_items, options, err));
+    CLLM_TRY(fit_times(w, train, options, err));
     CLLM_TRY(fit_memory(w, train->n_items, options, err));
     CLLM_TRY(find_values(&values, w, settings, train, &out->features, options, err));
     CLLM_TRY(CLLM_NEW(out->models, w->count, err));

@@ -33,3 +33,7 @@ bool cllm__recency_applies(const cllm__interactions *before, const cllm__interac
     }
     return first >= last;
 }
+
+bool cllm__split_by_time(const cllm__dataset *dataset) {
+    return cllm__recency_applies(cllm__dataset_interactions(dataset, CLLM__TRAIN), cllm__dataset_interactions(dataset, CLLM__TEST));
+}
