@@ -239,6 +239,7 @@ void cllm_session_close(cllm_session *s) {
     cllm__backbone_close(s->training_backbone);
     cllm__engine_free(s->engine);
     cllm__item_words_free(&s->words);
+    cllm__item_states_free(&s->states);
     cllm__batch_free(&s->batch);
     cllm__free(s->scores);
     cllm__free(s->closed);

@@ -2,6 +2,7 @@
 #ifndef CLLM_API_MODEL_H
 #define CLLM_API_MODEL_H
 
+#include "api/item_states.h"
 #include "api/item_words.h"
 #include "api/run.h"
 #include "data/merge.h"
@@ -40,7 +41,9 @@ struct cllm_session {
     /* For fitting tokens to texts; opened when first needed. */
     cllm__backbone *training_backbone;
     cllm__engine *training_engine;
-    cllm__item_words words; /* of a run with composed tokens; read when first needed */
+    /* Of a run with composed tokens; read when first needed. */
+    cllm__item_words words;
+    cllm__item_states states;
 };
 
 /* `measured` takes the tables that validation chose even if the run was fitted once more on all rows. */

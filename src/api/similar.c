@@ -1,5 +1,5 @@
 /*
- * Items like an item, or like a text: cosine of item vectors. A text has no vector. Where tokens are composed of words it receives the
+ * Items like an item, or like a text: cosine of item vectors. A text has no vector. Where tokens are composed of texts it receives the
  * one that an item with this text would have; else the content token under which the frozen backbone finds it most likely, as training
  * gives one to an item's description.
  *
@@ -13,6 +13,7 @@
 #include "api/model.h"
 #include "base/alloc.h"
 #include "base/io.h"
+#include "model/text_states.h"
 #include "train/adam_table.h"
 
 /* Steps of Adam for a text's token, and their size as a share of the item vectors' spread. */
@@ -21,14 +22,14 @@ static const double FIT_RATE = 0.05;
 
 enum { SPACE_COLLAB = 1, SPACE_CONTENT = 2 };
 
-/* Whether the run's tokens are composed of words, so that a text has a collaborative token. */
-static bool composed_of_words(const cllm_model *model) {
+/* Whether the run's tokens are composed of texts, so that a text has a collaborative token. */
+static bool composed_of_texts(const cllm_model *model) {
     int tokens = model->run.config.item_tokens;
     return tokens == CLLM__ITEM_TOKENS_TEXT || tokens == CLLM__ITEM_TOKENS_ID_TEXT;
 }
 
 const char *cllm_similar_space(const cllm_session *s, bool text) {
-    return text && !composed_of_words(s->model) ? "content" : "collab";
+    return text && !composed_of_texts(s->model) ? "content" : "collab";
 }
 
 static cllm_status parse_space(const cllm_session *s, const char *name, bool text, unsigned *spaces, cllm_error *err) {
@@ -37,8 +38,8 @@ static cllm_status parse_space(const cllm_session *s, const char *name, bool tex
     else if (strcmp(name, "content") == 0) *spaces = SPACE_CONTENT;
     else if (strcmp(name, "both") == 0) *spaces = SPACE_COLLAB | SPACE_CONTENT;
     else return cllm__fail(err, CLLM_ERR_USAGE, "space '%s': give collab, content or both", name);
-    if (!text || *spaces == SPACE_CONTENT || (*spaces == SPACE_COLLAB && composed_of_words(s->model))) return CLLM_OK;
-    return cllm__fail(err, CLLM_ERR_USAGE, "a text has no place in the space '%s': it has one in 'content', and in 'collab' where item tokens are composed of words", name);
+    if (!text || *spaces == SPACE_CONTENT || (*spaces == SPACE_COLLAB && composed_of_texts(s->model))) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE, "a text has no place in the space '%s': it has one in 'content', and in 'collab' where item tokens are composed of texts", name);
 }
 
 /* ---- Cosines ---- */
@@ -170,24 +171,69 @@ cleanup:
     return status;
 }
 
-/* As training composes one. */
+/* ---- The same of a run with composed tokens ---- */
+
+static bool has_words(const cllm_model *model) {
+    return model->run.config.item_features != CLLM__ITEM_FEATURES_STATES;
+}
+
+static bool has_states(const cllm_model *model) {
+    return model->run.config.item_features != CLLM__ITEM_FEATURES_WORDS;
+}
+
+static cllm_status check_width(size_t width, const cllm_model *model, const char *path, cllm_error *err) {
+    if (width == model->collab.width) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' has vectors of width %zu, the run's tokens have %zu", path, width, model->collab.width);
+}
+
+/* Kept for the next text. */
+static cllm_status open_words(cllm_session *s, cllm_error *err) {
+    if (s->words.vectors != NULL) return CLLM_OK;
+    cllm__item_words words = {0};
+    char *path = cllm__path_join(s->model->run.folder, "words.safetensors");
+    cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__item_words_load(&words, path, err);
+    if (status == CLLM_OK) status = check_width(words.width, s->model, path, err);
+    cllm__free(path);
+    if (status == CLLM_OK) s->words = words;
+    else cllm__item_words_free(&words);
+    return status;
+}
+
+static cllm_status open_states(cllm_session *s, cllm_error *err) {
+    if (s->states.vectors != NULL) return CLLM_OK;
+    cllm__item_states states = {0};
+    char *path = cllm__path_join(s->model->run.folder, "states.safetensors");
+    cllm_status status =
+        path == NULL ? cllm__fail_nomem(err) : cllm__item_states_load(&states, cllm__backbone_info_of(s->model->run.backbone)->width, path, err);
+    if (status == CLLM_OK) status = check_width(states.width, s->model, path, err);
+    cllm__free(path);
+    if (status == CLLM_OK) s->states = states;
+    else cllm__item_states_free(&states);
+    return status;
+}
+
+/* Adds what the backbone's state of the text says. */
+static cllm_status add_state(cllm_session *s, const char *text, cllm__real *vector, cllm_error *err) {
+    const cllm__run *run = &s->model->run;
+    const cllm__text_states_options options = {.max_tokens = (size_t)run->config.max_text_tokens, .bos = run->bos_token};
+    float *state;
+    CLLM_TRY(open_states(s, err));
+    CLLM_TRY(CLLM_NEW(state, cllm__backbone_info_of(run->backbone)->width, err));
+    cllm_status status = cllm__text_state(state, run->backbone, run->tokenizer, text, strlen(text), options, s->pool, err);
+    if (status == CLLM_OK) status = cllm__item_states_add(&s->states, state, vector, err);
+    cllm__free(state);
+    return status;
+}
+
+/* As training composes one. With states, a text of unknown words has a token too. */
 static cllm_status compose_token(cllm_session *s, const char *text, cllm__real *vector, cllm_error *err) {
-    const cllm_model *model = s->model;
-    if (s->words.vectors == NULL) {
-        cllm__item_words words = {0};
-        char *path = cllm__path_join(model->run.folder, "words.safetensors");
-        cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__item_words_load(&words, path, err);
-        if (status == CLLM_OK && words.width != model->collab.width) {
-            status = cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' has vectors of width %zu, the run's tokens have %zu", path, words.width, model->collab.width);
-        }
-        cllm__free(path);
-        if (status != CLLM_OK) {
-            cllm__item_words_free(&words);
-            return status;
-        }
-        s->words = words;
+    memset(vector, 0, s->model->collab.width * sizeof *vector);
+    if (has_words(s->model)) {
+        CLLM_TRY(open_words(s, err));
+        cllm_status status = cllm__item_words_token(&s->words, text, strlen(text), vector, err);
+        if (status != CLLM_OK && !(status == CLLM_ERR_NOT_FOUND && has_states(s->model))) return status;
     }
-    return cllm__item_words_token(&s->words, text, strlen(text), vector, err);
+    return has_states(s->model) ? add_state(s, text, vector, err) : CLLM_OK;
 }
 
 /* ---- */

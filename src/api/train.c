@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "api/default_backbone.h"
+#include "api/item_features.h"
 #include "api/model_scorer.h"
-#include "api/item_words.h"
 #include "api/run.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -20,11 +20,9 @@
 #include "data/merge.h"
 #include "eval/evaluate.h"
 #include "eval/item_weights.h"
-#include "eval/tfidf.h"
 #include "eval/recency.h"
 #include "formats/json_names.h"
 #include "kernels/gemm.h"
-#include "model/spelling.h"
 #include "train/checkpoint.h"
 #include "train/run_log.h"
 
@@ -41,9 +39,7 @@ typedef struct training {
     cllm__pool *pool;
     cllm__merged rows; /* what it learns from */
     cllm__corpus corpus;
-    cllm__tfidf words; /* the items' texts, for composed tokens */
-    cllm__spelling spelling; /* or their numbers */
-    cllm__features features;
+    cllm__item_features features; /* for composed tokens */
     cllm__trainer trainer;
     cllm__run_log log;
     cllm__monitor monitor;
@@ -59,8 +55,7 @@ static void training_free(training *t) {
     cllm__trainer_free(&t->trainer);
     cllm__run_log_close(&t->log);
     cllm__corpus_free(&t->corpus);
-    cllm__tfidf_free(&t->words);
-    cllm__spelling_free(&t->spelling);
+    cllm__item_features_free(&t->features);
     cllm__merged_free(&t->rows);
     cllm__run_free(&t->run);
     cllm__pool_free(t->pool);
@@ -167,26 +162,6 @@ static cllm_status save_checkpoint(void *context, cllm_error *err) {
 
 /* ---- Setting up ---- */
 
-/* What item tokens are composed of: the words of their texts, but for those of a single item, which tell it from no other; or the
- * pieces of their numbers. */
-static cllm_status read_features(training *t, cllm_error *err) {
-    if (t->run.config.item_tokens == CLLM__ITEM_TOKENS_ID || t->features.start != NULL) return CLLM_OK;
-    size_t n_items = cllm__dataset_items(t->run.dataset);
-    if (t->run.config.item_tokens == CLLM__ITEM_TOKENS_SPELLED) {
-        CLLM_TRY(cllm__spelling_create(&t->spelling, t->run.tokenizer, n_items, err));
-        t->features = t->spelling.features;
-        cllm__log(host_of(t), CLLM_LOG_INFO, "item tokens: %zu numbers spelled in %zu pieces, %.1f each", n_items, t->features.n_features,
-                  t->spelling.mean_pieces);
-        return CLLM_OK;
-    }
-    const cllm__item_texts texts = cllm__item_texts_of(t->run.dataset);
-    CLLM_TRY(cllm__tfidf_create(&t->words, n_items, &texts, host_of(t), err));
-    CLLM_TRY(cllm__tfidf_thin(&t->words, 2, err));
-    cllm__log(host_of(t), CLLM_LOG_INFO, "item tokens: %zu words in %zu items' texts", t->words.n_words, t->words.n_items);
-    t->features = cllm__tfidf_features(&t->words);
-    return CLLM_OK;
-}
-
 static cllm_status read_rows(training *t, cllm_error *err) {
     unsigned splits = t->final ? 7u : 1u << CLLM__TRAIN;
     CLLM_TRY(cllm__merge_splits(&t->rows, t->run.dataset, splits, err));
@@ -197,7 +172,6 @@ static cllm_status read_rows(training *t, cllm_error *err) {
     corpus.shuffle_texts = t->run.config.shuffle_texts;
     corpus.shuffle_seed = t->run.config.seed;
     if (!t->run.config.content) corpus.kinds = 0;
-    CLLM_TRY(read_features(t, err));
     return cllm__corpus_build(&t->corpus, t->run.dataset, t->run.tokenizer, &t->run.prompts, corpus, t->pool, host_of(t), err);
 }
 
@@ -207,7 +181,8 @@ static cllm_status create_trainer(training *t, cllm_error *err) {
         cllm__log(host_of(t), CLLM_LOG_WARN, "the data set has no validation rows: the tables of the last epoch are taken");
     }
     cllm__trainer_inputs inputs = {
-        .train = &t->rows.matrix, .corpus = &t->corpus, .prompts = &t->run.prompts, .features = &t->features,
+        .train = &t->rows.matrix, .corpus = &t->corpus, .prompts = &t->run.prompts, .features = &t->features.features,
+        .vectors = t->features.start, .n_vectors = t->features.start != NULL ? t->features.words.n_words : 0,
         .backbone = t->run.backbone, .dtype = t->run.dtype,
         .pool = t->pool, .host = host_of(t), .context = t, .validate = has_valid && !t->final ? validate : NULL, .epoch_done = epoch_done,
         .save = save_checkpoint,
@@ -402,6 +377,7 @@ static cllm_status begin(training *t, const char *folder, bool *finished, struct
     CLLM_TRY(cllm__dataset_open(&t->run.dataset, o->dataset, false, err));
     CLLM_TRY(check_times(t, err));
     CLLM_TRY(open_language_model(t, folder, err));
+    CLLM_TRY(cllm__item_features_create(&t->features, &t->run, folder, t->pool, host_of(t), err));
     CLLM_TRY(read_rows(t, err));
     CLLM_TRY(create_trainer(t, err));
     if (o->dry_run || o->budget_seconds > 0) {
@@ -459,11 +435,11 @@ static cllm_status load_checkpoint(training *t, cllm_error *err) {
 
 /* ---- Running ---- */
 
-/* A composed token is there for every item that has words; a number says nothing of its item. */
+/* A composed token is there for every item that has a text. */
 static void state_composed_items(const training *t, uint8_t *state) {
-    for (size_t i = 0; i < t->features.n_items; i++) {
-        bool words = t->spelling.start == NULL && t->features.start[i + 1] > t->features.start[i];
-        state[i] = !t->trainer.cold[i] ? CLLM__ITEM_TRAINED : words ? CLLM__ITEM_FROM_TEXT : CLLM__ITEM_UNKNOWN;
+    for (size_t i = 0; i < t->trainer.collab.n_items; i++) {
+        bool text = cllm__item_features_known(&t->features, i);
+        state[i] = !t->trainer.cold[i] ? CLLM__ITEM_TRAINED : text ? CLLM__ITEM_FROM_TEXT : CLLM__ITEM_UNKNOWN;
     }
 }
 
@@ -477,17 +453,6 @@ static cllm_status save_model(training *t, const char *name, cllm_error *err) {
     cllm_status status = path == NULL ? cllm__fail_nomem(err) : cllm__model_save(&t->trainer.collab, &t->trainer.content, state, path, err);
     cllm__free(path);
     cllm__free(state);
-    return status;
-}
-
-/* For items that come later (item_words.h). */
-static cllm_status save_words(training *t, cllm_error *err) {
-    if (t->words.n_words == 0) return CLLM_OK;
-    const cllm__composer *composer = &t->trainer.composer;
-    char *path = in_run(t, "words.safetensors");
-    cllm_status status = path == NULL ? cllm__fail_nomem(err)
-                                      : cllm__item_words_save(&t->words.lexicon, composer->vectors, composer->width, path, err);
-    cllm__free(path);
     return status;
 }
 
@@ -566,7 +531,7 @@ static cllm_status run_stage(training *t, const stage_files *files, cllm_error *
     CLLM_TRY(cllm__trainer_run(&t->trainer, err));
     CLLM_TRY(save_linear(t, files->linear, err));
     CLLM_TRY(save_factors(t, files->factors, err));
-    CLLM_TRY(save_words(t, err));
+    if (t->trainer.composed) CLLM_TRY(cllm__item_features_save(&t->features, &t->trainer.composer, t->run.folder, err));
     CLLM_TRY(save_model(t, files->tables, err));
     if (!t->final) json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
     return CLLM_OK;
@@ -678,6 +643,7 @@ static cllm_status train_resumed(training *t, bool *finished, struct json_object
         CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err));
         was_final = true;
     }
+    CLLM_TRY(cllm__item_features_create(&t->features, &t->run, t->run.folder, t->pool, host_of(t), err));
     if (was_final) {
         CLLM_TRY(begin_final(t, err));
     } else {

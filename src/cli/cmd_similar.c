@@ -28,7 +28,7 @@ int cmd_similar(int argc, char **argv) {
         {"item", 'i', OPTION_TEXT, &item, "ID", "an item of the data"},
         {"text", 0, OPTION_TEXT, &text, "TEXT", "words such as stand in descriptions"},
         {"top", 'k', OPTION_COUNT, &k, "N", "how many items (10)"},
-        {"space", 0, OPTION_TEXT, &space, "NAME", "collab (default, for a text where tokens are composed of words), content or both"},
+        {"space", 0, OPTION_TEXT, &space, "NAME", "collab (default, for a text where tokens are composed of texts), content or both"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
         {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "of matrix products (default: the run's)"},
         {"backbone-dtype", 0, OPTION_TEXT, &backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (default: the run's)"},

@@ -435,3 +435,24 @@ cleanup:
     sequences_free(&q);
     return status;
 }
+
+cllm_status cllm__text_state(float *state, const cllm__backbone *backbone, const cllm__tokenizer *tokenizer,
+                             const char *text, size_t length, cllm__text_states_options options, cllm__pool *pool,
+                             cllm_error *err) {
+    const cllm__backbone_info *model = cllm__backbone_info_of(backbone);
+    size_t limit = options.max_tokens > 0 ? options.max_tokens : MAX_TOKENS;
+    sequences q = {0};
+    cllm__tokens tokens = {0};
+    cllm_status status;
+    CLLM_TRY(check(model, tokenizer, &options, err));
+    CLLM_TRY_CLEAN(cllm__tokenizer_encode_main(tokenizer, text, length, false, limit, &tokens, err));
+    CLLM_TRY_CLEAN(open_sequence(&q, options.bos, err));
+    CLLM_TRY_CLEAN(add_tokens(&q, tokens.ids, tokens.count, err));
+    close_sequence(&q, 0, options.bos >= 0, model->context);
+    if (q.count == 0) CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_USAGE, "the text is empty: give some words"));
+    CLLM_TRY_CLEAN(compute_states(state, backbone, &q, &options, pool, NULL, err));
+cleanup:
+    cllm__tokens_free(&tokens);
+    sequences_free(&q);
+    return status;
+}

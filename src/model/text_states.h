@@ -45,4 +45,10 @@ CLLM_CHECK cllm_status cllm__text_states(float **states, const cllm__backbone *b
                                          cllm__text_states_info *info, cllm__pool *pool, const cllm_host *host,
                                          cllm_error *err);
 
+/* state [width of the backbone]: what an item has whose only text, a title say, is this one; `layers`, `max_tokens` and `bos` of the
+ * options count. Nothing is kept. CLLM_ERR_USAGE for a text that gives no token. */
+CLLM_CHECK cllm_status cllm__text_state(float *state, const cllm__backbone *backbone, const cllm__tokenizer *tokenizer,
+                                        const char *text, size_t length, cllm__text_states_options options, cllm__pool *pool,
+                                        cllm_error *err);
+
 #endif

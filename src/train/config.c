@@ -15,7 +15,7 @@
 #define METHOD .finetune = true, .lambda_stages = {1, 1, 1}
 /* What goes beyond the paper is off, or as the paper has it. */
 #define OWN_DEFAULTS \
-    .item_tokens = CLLM__ITEM_TOKENS_ID, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
+    .item_tokens = CLLM__ITEM_TOKENS_ID, .states_width = 64, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
     .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, .neighbours_weight = 0, .neighbours = 300, .factors_weight = 0, .recency = CLLM__RECENCY_OFF, .recency_weight = 0.5, .recency_days = 60, .validate_every = 1, \
     METHOD
 
@@ -40,7 +40,7 @@ static const cllm__train_config PRESETS[] = {
         .collab_order = CLLM__ORDER_RANDOM, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.8, .dropout = 0,
         .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
-        .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
+        .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .states_width = 64, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .bag_sharpness = 0.5, .bag_biases = true, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
         .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, .factors_weight = 0.1,
         .recency = CLLM__RECENCY_BY_TIME, .recency_weight = 0.5, .recency_days = 60, .validate_every = 4, METHOD,
@@ -126,6 +126,10 @@ static const setting SETTINGS[] = {
     {"init", CHOICE, AT(init_text_mean), 0, 0, {"normal", "text-mean"}},
     {"init-deviation", NUMBER, AT(init_deviation), 0, 10, {0}},
     {"item-tokens", CHOICES, AT(item_tokens), 0, 0, {"id", "text", "id+text", "spelled"}},
+    {"item-features", CHOICES, AT(item_features), 0, 0, {"words", "states", "words+states"}},
+    {"states-width", INT, AT(states_width), 1, 1 << 12, {0}},
+    {"states-reviews", INT, AT(states_reviews), 0, 1000, {0}},
+    {"init-words", CHOICE, AT(init_words_backbone), 0, 0, {"normal", "backbone"}},
     {"id-weight", NUMBER, AT(id_weight), 0, 100, {0}},
     {"readout", CHOICE, AT(bag), 0, 0, {"transformer", "bag"}},
     {"bag-scale", NUMBER, AT(bag_scale), 1e-6, 1e6, {0}},

@@ -14,6 +14,8 @@ enum { CLLM__MONITOR_TERMS = 8 };
 
 /* What an item token is made of (model/composer.h). Spelled: of the pieces of its number (model/spelling.h), without a free part. */
 typedef enum cllm__item_tokens { CLLM__ITEM_TOKENS_ID, CLLM__ITEM_TOKENS_TEXT, CLLM__ITEM_TOKENS_ID_TEXT, CLLM__ITEM_TOKENS_SPELLED } cllm__item_tokens;
+/* What the part that is composed of texts is a function of: their words, the frozen backbone's states of them, or both. */
+typedef enum cllm__item_feature_kinds { CLLM__ITEM_FEATURES_WORDS, CLLM__ITEM_FEATURES_STATES, CLLM__ITEM_FEATURES_BOTH } cllm__item_feature_kinds;
 /* Whose token stands for a user in the prompts of collab and rec: his own, none, or in training another's in every epoch. */
 typedef enum cllm__user_token { CLLM__USER_TOKEN_ON, CLLM__USER_TOKEN_OFF, CLLM__USER_TOKEN_SHUFFLED } cllm__user_token;
 /* The collaborative stage's main text: items, predicted among items; the same, predicted among items and words (one softmax); or
@@ -53,6 +55,10 @@ typedef struct cllm__train_config {
     int validate_every;   /* recommendation epochs between validations; the last epoch is always validated */
     char monitor[128];    /* sum of metrics: "recall_capped@20+recall_capped@40+ndcg@100" */
     int item_tokens;      /* cllm__item_tokens; of the collaborative and recommendation tables */
+    int item_features;    /* cllm__item_feature_kinds; of tokens that are composed of texts */
+    int states_width;     /* principal components of the states */
+    int states_reviews;   /* reviews of an item that they are of, besides its own texts */
+    bool init_words_backbone; /* the vectors of words begin at the backbone's embeddings instead of at random */
     double id_weight;     /* of the free part of an id+text token */
     double init_deviation; /* of all that begins at random */
     bool bag;             /* prompts of the recommendation stage are read as a bag of tokens (model/bag.h), not by the backbone */

@@ -24,6 +24,15 @@ static double lr_of(const cllm__train_config *config, cllm__position at) {
 
 /* ---- Life ---- */
 
+static void init_composer(cllm__trainer *t) {
+    cllm__composer *c = &t->composer;
+    cllm__composer_init_normal(c, t->config.init_deviation, t->config.seed);
+    for (size_t k = 0; k < t->in.n_vectors; k++) {
+        for (size_t i = c->whole; i < c->width; i++) c->vectors[k * c->width + i] = (cllm__real)t->in.vectors[k * c->width + i];
+    }
+    cllm__composer_compose(c, t->collab.items, t->in.pool);
+}
+
 static cllm_status init_tables(cllm__trainer *t, cllm_error *err) {
     double deviation = t->config.init_deviation;
     cllm__tables_init_normal(&t->collab, deviation, t->config.seed, CLLM__TABLES_COLLAB);
@@ -33,8 +42,7 @@ static cllm_status init_tables(cllm__trainer *t, cllm_error *err) {
         CLLM_TRY(cllm__tables_init_text_mean(&t->content, deviation, t->in.corpus, t->in.backbone, err));
     }
     if (t->composed) {
-        cllm__composer_init_normal(&t->composer, deviation, t->config.seed);
-        cllm__composer_compose(&t->composer, t->collab.items, t->in.pool);
+        init_composer(t);
         cllm__adam_table_reset(&t->vectors, adam_at(t->config.lr[1]));
     }
     cllm__adam_table_reset(&t->collab_users, adam_at(t->config.lr[1]));

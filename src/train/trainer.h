@@ -47,6 +47,9 @@ typedef struct cllm__trainer_inputs {
     const cllm__corpus *corpus; /* training documents; may be empty */
     const cllm__prompts *prompts;
     const cllm__features *features; /* of the items, for composed tokens; else NULL */
+    const float *vectors; /* [n_vectors × width] where those of the first features begin, but for the composer's `whole` columns; the rest
+                           * begins at random */
+    size_t n_vectors;
     const cllm__backbone *backbone; /* opened for training */
     cllm__dtype dtype;
     cllm__pool *pool;
