@@ -6,10 +6,11 @@ static void remove_new(void) {
     cllm__remove_tree(in("new"));
 }
 
-/* ---- train with composed tokens: the parts and words.safetensors beside the tables ---- */
+/* ---- train with composed tokens: the parts, words.safetensors and states.safetensors beside the tables ---- */
 
-static const char *const COMPOSED[] = {"epochs=0/0/2", "width=8", "batch=4", "checkpoint-seconds=86400"};
-static const char *const FILES[] = {"model.safetensors", "linear.safetensors", "factors.safetensors", "words.safetensors"};
+static const char *const COMPOSED[] = {"epochs=0/0/2", "width=8", "batch=4", "checkpoint-seconds=86400", "item-features=words+states",
+                                       "init-words=backbone"};
+static const char *const FILES[] = {"model.safetensors", "linear.safetensors", "factors.safetensors", "words.safetensors", "states.safetensors"};
 
 static cllm_status train_composed(const char *output, bool again, cllm_error *err) {
     cllm_train_options options = train_options(in(output), in("backbone"));
@@ -40,6 +41,7 @@ static void goes_on(void) {
 
 static void test_composed(void **state) {
     (void)state;
+    setenv("CLLM4REC_CACHE", in("cache"), 1); /* of text states, and nowhere else when that cannot be written */
     OK(train_composed("composed", false, ERR));
     answers("composed");
     const trial t = {.prepare = remove_new, .call = call_composed, .check = goes_on, .stride = 2, .tolerates_writing = true};
@@ -48,7 +50,7 @@ static void test_composed(void **state) {
     assert_true(try_memory(&memory) > 20);
 }
 
-/* A text's token comes from the run's words. */
+/* A text's token comes from the run's words and states. */
 static cllm_status call_similar(cllm_error *err) {
     cllm_model *model = NULL;
     cllm_session *session = NULL;

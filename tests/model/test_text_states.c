@@ -240,6 +240,36 @@ static void test_means(void **state) {
     assert_int_equal(files_in(in(w, "data/cache")), 0);
 }
 
+/* A text by itself is what an item has whose only text it is; cut alike; one of nothing is refused. */
+static void test_one_text(void **state) {
+    const world *w = *state;
+    static const char *const texts[] = {"a title of i3", "x"};
+    const cllm__text_states_options options[] = {{.bos = -1}, {.bos = 257, .layers = 2, .max_tokens = 5}};
+    for (size_t i = 0; i < 4; i++) {
+        const cllm__text_states_options *o = &options[i % 2];
+        const char *text = texts[i / 2];
+        double sum[WIDTH] = {0};
+        char cut[32];
+        float got[WIDTH];
+        sprintf(cut, "%.*s", o->max_tokens > 0 ? (int)o->max_tokens : 31, text);
+        size_t n = add_text(w, cut, o->bos, o->layers, sum);
+        OK(cllm__text_state(got, w->backbone, w->tokenizer, text, strlen(text), *o, NULL, ERR));
+        for (size_t c = 0; c < WIDTH; c++) {
+            float wanted = (float)(sum[c] / (double)n);
+            assert_memory_equal(&got[c], &wanted, sizeof wanted);
+        }
+        cllm_error error = {0};
+        assert_int_equal(cllm__text_state(got, w->backbone, w->tokenizer, "", 0, *o, NULL, &error), CLLM_ERR_USAGE);
+        for (size_t a = 1;; a++) {
+            cllm__alloc_fail_at(a, true);
+            cllm_status status = cllm__text_state(got, w->backbone, w->tokenizer, text, strlen(text), *o, NULL, &error);
+            cllm__alloc_fail_at(0, false);
+            if (status == CLLM_OK) break;
+            assert_int_equal(status, CLLM_ERR_NOMEM);
+        }
+    }
+}
+
 /* Another number of threads, the same bits. */
 static void test_threads(void **state) {
     const world *w = *state;
@@ -461,7 +491,7 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_means),   cmocka_unit_test(test_threads),   cmocka_unit_test(test_cache), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_means),   cmocka_unit_test(test_one_text),  cmocka_unit_test(test_threads),   cmocka_unit_test(test_cache), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_folders), cmocka_unit_test(test_cancelled), cmocka_unit_test(test_wrong), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_keys), /* last: it changes the data */
     };

@@ -443,6 +443,35 @@ static void settings_that_do_not_fit_are_refused(void **state) {
     close_world(&w);
 }
 
+/* Vectors that are given stand where the first features begin, but for the columns that are numbers of their own; a restart begins there
+ * again. */
+static void vectors_begin_where_they_are_told(void **state) {
+    (void)state;
+    enum { GIVEN = 2 };
+    static float given[GIVEN * 64];
+    world w;
+    open_world(&w, 1);
+    cllm__train_config config = config_of("accurate", VARIANTS[2].settings);
+    run usual, told;
+    begin_run(&usual, &w, &config);
+    begin_run(&told, &w, &config);
+    cllm__trainer *t = &told.trainer;
+    size_t width = t->composer.width, whole = t->composer.whole;
+    assert_true(width <= 64 && whole == CLLM__BAG_BIASES && w.features.n_features > GIVEN);
+    for (size_t i = 0; i < GIVEN * width; i++) given[i] = (float)i;
+    t->in.vectors = given;
+    t->in.n_vectors = GIVEN;
+    OK(cllm__trainer_restart(t, ERR));
+    for (size_t i = 0; i < w.features.n_features * width; i++) {
+        bool stands = i < GIVEN * width && i % width >= whole;
+        assert_true(t->composer.vectors[i] == (stands ? (cllm__real)given[i] : usual.trainer.composer.vectors[i]));
+    }
+    assert_true(result_of(&told) != result_of(&usual)); /* the tokens are of them */
+    cllm__trainer_free(&usual.trainer);
+    cllm__trainer_free(&told.trainer);
+    close_world(&w);
+}
+
 /* The cold item has the words of its kind: it goes to those who like the kind, though nobody ever had it. */
 static void a_composed_cold_item_is_near_its_kind(void **state) {
     (void)state;
@@ -607,6 +636,7 @@ int main(void) {
         cmocka_unit_test(a_plan_leaves_the_trainer_as_new_and_fits_a_budget),
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(settings_that_do_not_fit_are_refused),
+        cmocka_unit_test(vectors_begin_where_they_are_told),
         cmocka_unit_test(a_composed_cold_item_is_near_its_kind),
         cmocka_unit_test(tokens_begin_at_their_texts),
     };
