@@ -124,7 +124,12 @@ static cllm_status has_texts(const char *path, bool *texts, cllm_error *err) {
     return status;
 }
 
+/* What --set says of composed tokens is no matter of those that are not. */
 static void set_training(cllm__arm *arm, training run) {
+    if (run == AS_NEGATIVES || run == FAIR) {
+        cllm__arm_set(arm, "item-features=words");
+        cllm__arm_set(arm, "init-words=normal");
+    }
     switch (run) {
     case AS_NEGATIVES: cllm__arm_set(arm, "mask-cold=0"); break;
     case TEXT_TOKENS: cllm__arm_set(arm, "item-tokens=text"); break;
