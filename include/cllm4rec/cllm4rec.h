@@ -342,11 +342,12 @@ CLLM_API void cllm_answer_free(cllm_answer *answer);
 
 /* The k items most similar to an item (raw id), or to a text if `item` is NULL, by cosine of the item vectors of `space`:
  * "collab", "content" (seen from the items' mean) or "both" (the mean of the two cosines; for items only). In "content" a text is fitted
- * to a content token first; in "collab" it has a place if item tokens are composed of words, the token of an item of this text.
- * space = NULL: cllm_similar_space(). CLLM_ERR_NOT_FOUND for an unknown item, and for a text without a known word. */
+ * to a content token first; in "collab" it has a place if item tokens are composed of texts, the token of an item of this text.
+ * space = NULL: cllm_similar_space(). CLLM_ERR_NOT_FOUND for an unknown item, and where item tokens are composed of words alone for a
+ * text without a known one. */
 CLLM_API CLLM_CHECK cllm_status cllm_similar(cllm_session *session, const char *item, const char *text, const char *space, size_t k,
                                              cllm_answer *answer, cllm_error *err);
-/* Where an item is compared ("collab"), and where a text is: "collab" if item tokens are composed of words, else "content". */
+/* Where an item is compared ("collab"), and where a text is: "collab" if item tokens are composed of texts, else "content". */
 CLLM_API const char *cllm_similar_space(const cllm_session *session, bool text);
 /* Writes user and item vectors: `path` ending in .npz (float32 arrays users_collab, items_collab, users_content, items_content;
  * strings user_ids, item_ids) or a folder of TSV files of these names (id, then the values). */
