@@ -77,7 +77,7 @@ static cllm_status find_components(cllm__item_states *states, const making *m, c
     }
     states->key = key;
     CLLM_TRY_CLEAN(cllm__pca_create(&states->pca, rows, without, cllm__dataset_items(m->run->dataset), width,
-                                    (size_t)m->run->config.states_width, err));
+                                    (size_t)m->run->config.states_width, true, err));
     if (states->pca.dims == 0) {
         CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_DATA, "item-features: the items' texts are all the same to the backbone; take words"));
     }

@@ -1,6 +1,6 @@
 /*
  * What the frozen backbone makes of items' texts (model/text_states.h) as features of composed item tokens: the states' principal
- * components, scaled to length 1 for each item like the weights of its words, with a trained vector for each component,
+ * components, of variance 1 over the items, scaled to length 1 for each item like the weights of its words, with a trained vector for each,
  *
  *     z = … + Σ_d s_d·v_d,    s = A·(h − m)/|A·(h − m)|
  *

@@ -56,7 +56,7 @@ cllm_status cllm__word_vectors_create(float **vectors, const cllm__names *words,
     CLLM_TRY_CLEAN(CLLM_NEW(means, n * from, err));
     CLLM_TRY_CLEAN(CLLM_NEW(made, n * width, err));
     CLLM_TRY_CLEAN(mean_embeddings(means, words, tokenizer, backbone, err));
-    CLLM_TRY_CLEAN(cllm__pca_create(&pca, means, NULL, n, from, columns, err));
+    CLLM_TRY_CLEAN(cllm__pca_create(&pca, means, NULL, n, from, columns, false, err));
     for (size_t w = 0; w < n; w++) {
         float *row = made + w * width + skipped;
         const float *mean = means + w * from;

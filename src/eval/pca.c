@@ -10,7 +10,7 @@
 /* Rows in one product. */
 enum { BLOCK = 256 };
 /* Variance along a direction, as a share of that along the first, below which it is rounding. */
-static const double LEAST = 1e-9;
+static const double LEAST = 1e-6;
 
 void cllm__pca_free(cllm__pca *pca) {
     cllm__free(pca->mean);
@@ -22,7 +22,7 @@ static bool is_in(const uint8_t *left_out, size_t row) {
     return left_out == NULL || left_out[row] == 0;
 }
 
-static cllm_status make_mean(cllm__pca *pca, const float *rows, const uint8_t *left_out, size_t n, cllm_error *err) {
+static cllm_status make_mean(cllm__pca *pca, const float *rows, const uint8_t *left_out, size_t n, size_t *rows_in, cllm_error *err) {
     double *sum;
     size_t count = 0;
     CLLM_TRY(CLLM_NEW(sum, pca->width, err));
@@ -33,6 +33,7 @@ static cllm_status make_mean(cllm__pca *pca, const float *rows, const uint8_t *l
     }
     for (size_t c = 0; c < pca->width && count > 0; c++) pca->mean[c] = (float)(sum[c] / (double)count);
     cllm__free(sum);
+    *rows_in = count;
     return CLLM_OK;
 }
 
@@ -50,17 +51,18 @@ static void make_covariance(const cllm__pca *pca, const float *rows, const uint8
     }
 }
 
-static void set_axis(const double *vector, size_t width, float *axis) {
+static void set_axis(const double *vector, size_t width, double length, float *axis) {
     size_t largest = 0;
     for (size_t c = 1; c < width; c++) {
         if (fabs(vector[c]) > fabs(vector[largest])) largest = c;
     }
-    double sign = vector[largest] < 0 ? -1 : 1;
-    for (size_t c = 0; c < width; c++) axis[c] = (float)(sign * vector[c]);
+    if (vector[largest] < 0) length = -length;
+    for (size_t c = 0; c < width; c++) axis[c] = (float)(length * vector[c]);
 }
 
-/* covariance is spoilt; values [width] and vectors [dims × width] are work space. */
-static cllm_status make_axes(cllm__pca *pca, size_t dims, double *covariance, double *values, double *vectors, cllm_error *err) {
+/* `count` rows; covariance is spoilt; values [width] and vectors [dims × width] are work space. */
+static cllm_status make_axes(cllm__pca *pca, size_t dims, bool even, size_t count, double *covariance, double *values, double *vectors,
+                             cllm_error *err) {
     lapack_int width = (lapack_int)pca->width, first = (lapack_int)(pca->width - dims) + 1, found = 0, *support;
     CLLM_TRY(CLLM_NEW(support, 2 * dims, err));
     /* What is the lower half by rows is the upper one by columns, and a vector then a row. */
@@ -71,15 +73,19 @@ static cllm_status make_axes(cllm__pca *pca, size_t dims, double *covariance, do
     if (info != 0 || found != (lapack_int)dims) {
         return cllm__fail(err, CLLM_ERR_FAILED, "principal components of rows of %zu numbers: LAPACK gave up (%d)", pca->width, (int)info);
     }
-    for (size_t d = 0; d < dims && values[dims - 1 - d] > 0 && values[dims - 1 - d] >= LEAST * values[dims - 1]; d++) {
-        set_axis(vectors + (dims - 1 - d) * pca->width, pca->width, pca->axes + d * pca->width);
+    for (size_t d = 0; d < dims; d++) {
+        double value = values[dims - 1 - d];
+        if (!(value > 0 && value >= LEAST * values[dims - 1])) break;
+        set_axis(vectors + (dims - 1 - d) * pca->width, pca->width, even ? sqrt((double)count / value) : 1, pca->axes + d * pca->width);
         pca->dims = d + 1;
     }
     return CLLM_OK;
 }
 
-cllm_status cllm__pca_create(cllm__pca *pca, const float *rows, const uint8_t *left_out, size_t n, size_t width, size_t dims, cllm_error *err) {
+cllm_status cllm__pca_create(cllm__pca *pca, const float *rows, const uint8_t *left_out, size_t n, size_t width, size_t dims, bool even,
+                             cllm_error *err) {
     double *covariance = NULL, *values = NULL, *work = NULL;
+    size_t count;
     cllm_status status;
     int threads = cllm__blas_begin();
     CLLM_ASSERT(dims > 0);
@@ -91,9 +97,9 @@ cllm_status cllm__pca_create(cllm__pca *pca, const float *rows, const uint8_t *l
     CLLM_TRY_CLEAN(CLLM_NEW(covariance, width * width, err));
     CLLM_TRY_CLEAN(CLLM_NEW(values, width, err));
     CLLM_TRY_CLEAN(CLLM_NEW(work, room * width, err));
-    CLLM_TRY_CLEAN(make_mean(pca, rows, left_out, n, err));
+    CLLM_TRY_CLEAN(make_mean(pca, rows, left_out, n, &count, err));
     make_covariance(pca, rows, left_out, n, work, covariance);
-    CLLM_TRY_CLEAN(make_axes(pca, dims, covariance, values, work, err));
+    CLLM_TRY_CLEAN(make_axes(pca, dims, even, count, covariance, values, work, err));
 cleanup:
     cllm__blas_end(threads);
     cllm__free(covariance);

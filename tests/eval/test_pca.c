@@ -32,7 +32,7 @@ static void components_are_uncorrelated_and_fall(void **state) {
     cllm__pca pca = {0};
     cllm_error err;
     make(rows, left_out);
-    check_ok(cllm__pca_create(&pca, rows, left_out, N, WIDTH, WIDTH, &err), &err);
+    check_ok(cllm__pca_create(&pca, rows, left_out, N, WIDTH, WIDTH, false, &err), &err);
     assert_int_equal(pca.dims, RANK); /* there are no more */
     double sum[RANK] = {0}, product[RANK][RANK] = {{0}}, whole = 0, kept = 0;
     size_t count = 0;
@@ -82,13 +82,45 @@ static void fewer_are_the_first(void **state) {
     for (size_t i = 0; i < N; i++) {
         if (!left_out[i]) memcpy(packed + count++ * WIDTH, rows + i * WIDTH, WIDTH * sizeof *rows);
     }
-    check_ok(cllm__pca_create(&two, packed, NULL, count, WIDTH, 2, &err), &err);
-    check_ok(cllm__pca_create(&all, rows, left_out, N, WIDTH, 99, &err), &err);
+    check_ok(cllm__pca_create(&two, packed, NULL, count, WIDTH, 2, false, &err), &err);
+    check_ok(cllm__pca_create(&all, rows, left_out, N, WIDTH, 99, false, &err), &err);
     assert_int_equal(two.dims, 2);
     assert_memory_equal(two.mean, all.mean, WIDTH * sizeof *two.mean);
     for (size_t i = 0; i < 2 * WIDTH; i++) check_near((double)two.axes[i], (double)all.axes[i], 1e-5);
     cllm__pca_free(&two);
     cllm__pca_free(&all);
+}
+
+/* The same directions, scaled until the rows have variance 1 along each. */
+static void even_components_have_variance_1(void **state) {
+    (void)state;
+    static float rows[N * WIDTH];
+    static uint8_t left_out[N];
+    cllm__pca even = {0}, plain = {0};
+    cllm_error err;
+    double square[RANK] = {0}, lengths[RANK] = {0}, products[RANK] = {0};
+    size_t count = 0;
+    make(rows, left_out);
+    check_ok(cllm__pca_create(&even, rows, left_out, N, WIDTH, WIDTH, true, &err), &err);
+    check_ok(cllm__pca_create(&plain, rows, left_out, N, WIDTH, WIDTH, false, &err), &err);
+    assert_int_equal(even.dims, RANK);
+    for (size_t i = 0; i < N; i++) {
+        float out[RANK];
+        if (left_out[i]) continue;
+        cllm__pca_apply(&even, rows + i * WIDTH, out);
+        for (size_t d = 0; d < RANK; d++) square[d] += (double)out[d] * (double)out[d];
+        count++;
+    }
+    for (size_t d = 0; d < RANK; d++) {
+        for (size_t c = 0; c < WIDTH; c++) {
+            lengths[d] += pow((double)even.axes[d * WIDTH + c], 2);
+            products[d] += (double)even.axes[d * WIDTH + c] * (double)plain.axes[d * WIDTH + c];
+        }
+        check_near(square[d] / (double)count, 1, 1e-4);
+        check_near(products[d] / sqrt(lengths[d]), 1, 1e-5);
+    }
+    cllm__pca_free(&even);
+    cllm__pca_free(&plain);
 }
 
 static void rows_that_are_all_the_same_have_none(void **state) {
@@ -98,7 +130,7 @@ static void rows_that_are_all_the_same_have_none(void **state) {
     for (size_t i = 0; i < 4 * WIDTH; i++) rows[i] = (float)(i % WIDTH);
     for (size_t n = 0; n <= 4; n++) {
         cllm__pca pca = {0};
-        check_ok(cllm__pca_create(&pca, rows, NULL, n, WIDTH, 3, &err), &err);
+        check_ok(cllm__pca_create(&pca, rows, NULL, n, WIDTH, 3, true, &err), &err);
         assert_int_equal(pca.dims, 0);
         cllm__pca_free(&pca);
     }
@@ -114,7 +146,7 @@ static void want_of_memory_is_said(void **state) {
         cllm__pca pca = {0};
         cllm_error err = {0};
         cllm__alloc_fail_at(n, true);
-        status = cllm__pca_create(&pca, rows, left_out, N, WIDTH, 3, &err);
+        status = cllm__pca_create(&pca, rows, left_out, N, WIDTH, 3, false, &err);
         cllm__alloc_fail_at(0, false);
         assert_true(status == CLLM_OK || status == CLLM_ERR_NOMEM);
         cllm__pca_free(&pca);
@@ -126,6 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(components_are_uncorrelated_and_fall),
         cmocka_unit_test(fewer_are_the_first),
+        cmocka_unit_test(even_components_have_variance_1),
         cmocka_unit_test(rows_that_are_all_the_same_have_none),
         cmocka_unit_test(want_of_memory_is_said),
     };
