@@ -65,6 +65,14 @@ done
 run ablate cold-start -o own --scale smoke --set lambda-l=300 --set lambda-c=100 --set epochs=0/0/1 --threads 1 --json
 equal "factor of the prior" "$(get 'results/1 shop | cold items among all | prior row | seed 1/columns/prior_factor')" 0.25
 
+# What the backbone makes of texts is a matter of composed tokens alone.
+for arm in "content row" "id+text token" accurate; do cell ndcg@100 "$all" "$arm"; done >before
+run ablate cold-start -o states --scale smoke --threads 1 --set item-features=words+states -q
+cut -f 1-3 states/table.tsv >after
+for arm in "content row" "id+text token" accurate; do awk -F'\t' -v s="$all" -v a="$arm" '$1 == s && $2 == a { print $3 }' after; done >with
+equal "the content row" "$(sed -n 1p with)" "$(sed -n 1p before)"
+for line in 2 3; do [ "$(sed -n ${line}p with)" != "$(sed -n ${line}p before)" ] || die "states changed nothing in arm $line"; done
+
 # Complete: going on changes nothing.
 cp study/table.tsv before.tsv
 run ablate --resume -o study -q
