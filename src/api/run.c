@@ -123,7 +123,8 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     CLLM_TRY_CLEAN(cllm__prompts_begin(&run->prompts, run->bos_token, err));
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
                                        (cllm__backbone_options){.dtype = run->backbone_dtype, .words = cllm__tokenizer_size(run->tokenizer),
-                                                                 .training = options->training,
+                                                                 .training = options->training &&
+                                                                             (!options->as_trained || cllm__train_config_reads_tokens(&run->config)),
                                                                  .headless = options->headless || (options->as_trained && !cllm__train_config_reads_words(&run->config)),
                                                                  .bare = options->as_trained && !cllm__train_config_reads(&run->config),
                                                                  .layers = (size_t)run->config.backbone_layers,

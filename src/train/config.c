@@ -61,8 +61,12 @@ const char *cllm__train_preset_name(size_t index) {
     return index < own ? PRESETS[index].preset : index < own + CLLM_LEN(VARIANTS) ? VARIANTS[index - own].name : NULL;
 }
 
-bool cllm__train_config_reads(const cllm__train_config *config) {
+bool cllm__train_config_reads_tokens(const cllm__train_config *config) {
     return !config->bag || config->content || config->epochs[1] > 0;
+}
+
+bool cllm__train_config_reads(const cllm__train_config *config) {
+    return cllm__train_config_reads_tokens(config) || config->item_features != CLLM__ITEM_FEATURES_WORDS;
 }
 
 bool cllm__train_config_reads_words(const cllm__train_config *config) {

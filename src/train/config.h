@@ -92,9 +92,10 @@ CLLM_CHECK cllm_status cllm__train_config_preset(cllm__train_config *config, con
 /* Applies one "name=value". CLLM_ERR_USAGE names the setting, the value and what is allowed. */
 CLLM_CHECK cllm_status cllm__train_config_set(cllm__train_config *config, const char *setting, cllm_error *err);
 
-/* Whether the backbone's layers read anything in training or afterwards, and whether its vocabulary head does: else only its word
- * embeddings are asked for. */
+/* Whether the backbone's layers read anything in training or afterwards, whether that is tokens of users and items (so that there is a
+ * way back through them), and whether its vocabulary head reads: else only its word embeddings are asked for. */
 bool cllm__train_config_reads(const cllm__train_config *config);
+bool cllm__train_config_reads_tokens(const cllm__train_config *config);
 bool cllm__train_config_reads_words(const cllm__train_config *config);
 
 /* The index-th setting's name, NULL past the end; and a setting's value as text that _set reads back exactly. */

@@ -89,7 +89,7 @@ static cllm_status create_tables(cllm__trainer *t, size_t n_users, size_t n_item
 /* What does not go together, or not with this data. */
 static cllm_status check_config(const cllm__trainer *t, const cllm__backbone_info *info, cllm_error *err) {
     const cllm__train_config *config = &t->config;
-    if (config->width > 0 && (size_t)config->width != info->width && cllm__train_config_reads(config)) {
+    if (config->width > 0 && (size_t)config->width != info->width && cllm__train_config_reads_tokens(config)) {
         return cllm__fail(err, CLLM_ERR_USAGE,
                           "width %d: the backbone's is %zu; tokens of another width need --readout bag, --content 0 and no alternation "
                           "(--epochs 0/0/N), so that it never reads them",
