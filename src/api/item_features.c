@@ -71,7 +71,8 @@ static cllm_status find_components(cllm__item_states *states, const making *m, c
     if (cllm__path_exists(path)) {
         CLLM_TRY_CLEAN(cllm__item_states_load(states, width, path, err));
         if (states->key != key) {
-            cllm__log(m->host, CLLM_LOG_WARN, "'%s' is of states of another processor or number type; the last bits of what follows may differ", path);
+            cllm__log(m->host, CLLM_LOG_WARN, "'%s' is of states of another processor or number type; the last bits of what follows may differ",
+                      path);
         }
         goto cleanup;
     }
@@ -145,11 +146,13 @@ static cllm_status spell(cllm__item_features *f, const making *m, cllm_error *er
 static cllm_status check(const cllm__train_config *config, cllm_error *err) {
     bool of_texts = config->item_tokens == CLLM__ITEM_TOKENS_TEXT || config->item_tokens == CLLM__ITEM_TOKENS_ID_TEXT;
     if (config->item_features != CLLM__ITEM_FEATURES_WORDS && !of_texts) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "item-features with states: item tokens must be composed of texts; take --item-tokens id+text or text");
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "item-features with states: item tokens must be composed of texts; take --item-tokens id+text or text");
     }
     if (config->init_words_backbone && (!of_texts || config->item_features == CLLM__ITEM_FEATURES_STATES)) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "init-words backbone: item tokens must be composed of words; take --item-tokens id+text or text, and "
-                                               "--item-features words or words+states");
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "init-words backbone: item tokens must be composed of words; take --item-tokens id+text or text, and "
+                          "--item-features words or words+states");
     }
     return CLLM_OK;
 }

@@ -312,7 +312,8 @@ static cllm_status prompt_for_pretrained(struct json_object **overrides, cllm_er
 /* The head has the tokenizer's words only, so that comes first; but of two errors the backbone's says more. */
 static cllm_status open_given(training *t, const char *path, cllm_error *err) {
     const cllm__train_config *config = &t->run.config;
-    cllm__backbone_options options = {.dtype = t->run.backbone_dtype, .training = cllm__train_config_reads_tokens(config), .layers = (size_t)config->backbone_layers,
+    cllm__backbone_options options = {.dtype = t->run.backbone_dtype, .training = cllm__train_config_reads_tokens(config),
+                                      .layers = (size_t)config->backbone_layers,
                                       .headless = !cllm__train_config_reads_words(config), .bare = !cllm__train_config_reads(config), .pool = t->pool};
     cllm_status status = cllm__tokenizer_open(&t->run.tokenizer, path, err);
     if (status != CLLM_OK) {

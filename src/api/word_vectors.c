@@ -33,7 +33,7 @@ static cllm_status mean_embeddings(float *means, const cllm__names *words, const
     return status;
 }
 
-/* Rows of `columns` behind `skipped` others, to root mean square `deviation`. */
+/* To root mean square `deviation` over all but the `skipped` columns, which are zero. */
 static void scale(float *vectors, size_t n, size_t width, size_t skipped, double deviation) {
     double square = 0;
     for (size_t i = 0; i < n * width; i++) square += (double)vectors[i] * (double)vectors[i];
@@ -48,10 +48,12 @@ cllm_status cllm__word_vectors_create(float **vectors, const cllm__names *words,
     cllm__pca pca = {0};
     cllm_status status;
     if (width == 0) width = from;
+    if (width <= skipped) return cllm__fail(err, CLLM_ERR_USAGE, "init-words backbone: a width of %zu leaves no column for words; give more", width);
     columns = width - skipped;
     if (columns > from) {
-        return cllm__fail(err, CLLM_ERR_USAGE, "init-words backbone: the backbone's embeddings have %zu numbers, too few for a width of %zu; take --width %zu", from,
-                          width, from);
+        return cllm__fail(err, CLLM_ERR_USAGE,
+                          "init-words backbone: the backbone's embeddings have %zu numbers, too few for a width of %zu; take --width %zu",
+                          from, width, from);
     }
     CLLM_TRY_CLEAN(CLLM_NEW(means, n * from, err));
     CLLM_TRY_CLEAN(CLLM_NEW(made, n * width, err));

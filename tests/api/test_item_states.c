@@ -58,7 +58,10 @@ static void what_was_written_is_read(void **state) {
             const float h[FROM] = {4, 9, 1};
             cllm__real token[WIDTH] = {1, 1, 1, 1};
             OK(cllm__item_states_add(&read, h, token, ERR));
-            for (size_t c = 0; c < WIDTH; c++) assert_true(fabs((double)token[c] - (1 + 0.6 * (double)g_vectors[c] + 0.8 * (double)g_vectors[WIDTH + c])) < 1e-6);
+            for (size_t c = 0; c < WIDTH; c++) {
+                double wanted = 1 + 0.6 * (double)g_vectors[c] + 0.8 * (double)g_vectors[WIDTH + c];
+                assert_true(fabs((double)token[c] - wanted) < 1e-6);
+            }
         }
         cllm__item_states_free(&read);
     }
@@ -146,7 +149,8 @@ static void words_begin_at_their_embeddings(void **state) {
     OK(cllm__bpe_trainer_create(&trainer, ERR));
     OK(cllm__bpe_trainer_run(trainer, 256, 1, NULL, &tokenizer, ERR));
     cllm__bpe_trainer_free(trainer);
-    OK(cllm__gpt2_init(g_backbone, (cllm__gpt2_shape){.layers = 1, .heads = 1, .width = EMBEDDED, .vocabulary = 260, .context = 8, .lively = true}, 1, ERR));
+    const cllm__gpt2_shape shape = {.layers = 1, .heads = 1, .width = EMBEDDED, .vocabulary = 260, .context = 8, .lively = true};
+    OK(cllm__gpt2_init(g_backbone, shape, 1, ERR));
     OK(cllm__backbone_open(&backbone, g_backbone, (cllm__backbone_options){.headless = true}, ERR));
     OK(cllm__names_create(&words, ERR));
     for (size_t w = 0; w < WORDS; w++) {
@@ -176,6 +180,8 @@ static void words_begin_at_their_embeddings(void **state) {
     cllm_error err = {0};
     assert_int_equal(cllm__word_vectors_create(&vectors, words, tokenizer, backbone, 11, 2, 0.06, &err), CLLM_ERR_USAGE);
     assert_non_null(strstr(err.message, "take --width 8"));
+    assert_int_equal(cllm__word_vectors_create(&vectors, words, tokenizer, backbone, 2, 2, 0.06, &err), CLLM_ERR_USAGE);
+    assert_non_null(strstr(err.message, "leaves no column"));
     for (size_t n = 1; n <= 4; n++) {
         cllm__alloc_fail_at(n, true);
         assert_int_equal(cllm__word_vectors_create(&vectors, words, tokenizer, backbone, 7, 2, 0.06, &err), CLLM_ERR_NOMEM);
