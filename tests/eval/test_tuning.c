@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "eval/baseline.h"
 #include "eval/evaluate.h"
+#include "eval/inner_split.h"
 
 enum { USERS = 150, ITEMS = 60 };
 
@@ -372,9 +373,99 @@ static void test_cancelling_and_memory(void **state) {
     free_fixture(&f);
 }
 
+/* Rows of times 1 to `count` in a scrambled order, the last four of the same moment. */
+static int64_t *make_times(size_t count) {
+    int64_t *times = malloc(count * sizeof *times);
+    for (size_t r = 0; r < count; r++) {
+        times[r] = (int64_t)(r * 7919 % count) + 1;
+        if (times[r] > (int64_t)count - 4) times[r] = (int64_t)count - 3;
+        times[r] *= 86400;
+    }
+    return times;
+}
+
+static void test_inner_split(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    cllm__interactions rows = f.split[0];
+    size_t n = rows.count;
+    int64_t *times = make_times(n);
+    assert_true(n % 7919 != 0);
+    for (int by_time = 0; by_time < 2; by_time++) {
+        for (int timed = 0; timed < 2; timed++) {
+            cllm__inner_split split = {0};
+            rows.times = timed ? times : NULL;
+            check_ok(cllm__inner_split_create(&split, &rows, by_time, &err), &err);
+            assert_int_equal(split.train.count + split.held.count, n);
+            size_t at[2] = {0};
+            for (size_t u = 0; u < USERS; u++) { /* each row stands in one part, in its order */
+                for (size_t r = (size_t)rows.start[u]; r < rows.start[u + 1]; r++) {
+                    const cllm__interactions *part[] = {&split.train, &split.held};
+                    int p = at[0] < split.train.start[u + 1] && split.train.items[at[0]] == rows.items[r] ? 0 : 1;
+                    assert_int_equal(part[p]->items[at[p]], rows.items[r]);
+                    if (timed) assert_true(part[p]->times[at[p]] == times[r]);
+                    if (by_time && timed) assert_int_equal(p, times[r] > 86400 * (int64_t)(n - n / 10));
+                    at[p]++;
+                }
+                if (!by_time || !timed) assert_true(cllm__row_count(&rows, u) == 0 || cllm__row_count(&split.train, u) > 0);
+            }
+            if (by_time && timed) assert_int_equal(split.held.count, n / 10);
+            else assert_in_range(split.held.count, n / 12, n / 8);
+            cllm__inner_split_free(&split);
+        }
+    }
+    /* The last moment is taken whole, however much it holds; all of one moment, or rows without a time: by user. */
+    for (size_t same = n / 2; same <= n; same += n - n / 2) {
+        cllm__inner_split split = {0};
+        for (size_t r = 0; r < n; r++) times[r] = r < same ? 9 : 1;
+        rows.times = times;
+        check_ok(cllm__inner_split_create(&split, &rows, true, &err), &err);
+        if (same < n) assert_int_equal(split.held.count, same);
+        else assert_in_range(split.held.count, n / 12, n / 8);
+        cllm__inner_split_free(&split);
+        times[0] = INT64_MIN;
+        check_ok(cllm__inner_split_create(&split, &rows, true, &err), &err);
+        assert_in_range(split.held.count, n / 12, n / 8);
+        cllm__inner_split_free(&split);
+    }
+    free(times);
+    free_fixture(&f);
+}
+
+/* recent is asked for by name, or shown where what is measured comes later. */
+static void test_recent(void **state) {
+    (void)state;
+    cllm_error err;
+    fixture f = make_fixture(USERS, ITEMS, 40, 2);
+    cllm__interactions rows = f.split[0];
+    cllm__baselines b = {0};
+    assert_int_equal(cllm__baselines_create(&b, &rows, &(cllm__baselines_options){.list = "recent"}, &err), CLLM_ERR_USAGE);
+    check_message(&err, "recent needs the rows' times");
+    int64_t *times = make_times(rows.count);
+    rows.times = times;
+    static const char *const usual[] = {"itemknn.neighbours=20", "ease.lambda=200", "userknn.neighbours=50", "als.factors=4", "bpr.epochs=1"};
+    for (int by_time = 0; by_time < 2; by_time++) {
+        const cllm__baselines_options options = {.settings = usual, .n_settings = CLLM_LEN(usual), .by_time = by_time};
+        check_ok(cllm__baselines_create(&b, &rows, &options, &err), &err);
+        assert_int_equal(b.count, 6 + by_time);
+        if (by_time) assert_string_equal(b.models[1].scorer.name, "recent");
+        cllm__baselines_free(&b);
+    }
+    /* Tuning finds the half-life that the rows were made with: items come and go. */
+    for (size_t r = 0; r < rows.count; r++) ((int32_t *)(uintptr_t)rows.items)[r] = (int32_t)((times[r] / 86400 / 20 + (int64_t)(r % 3)) % ITEMS);
+    check_ok(cllm__baselines_create(&b, &rows, &(cllm__baselines_options){.list = "recent", .by_time = true}, &err), &err);
+    assert_string_equal(b.models[0].parameters, "half_life=10");
+    cllm__baselines_free(&b);
+    free(times);
+    free_fixture(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_inner_split),
+        cmocka_unit_test(test_recent),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_spoilt_cache),
         cmocka_unit_test(test_settings),
