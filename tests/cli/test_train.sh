@@ -121,6 +121,23 @@ head -c 300 accurate/words.safetensors >away && mv away accurate/words.safetenso
 fails 3 "words.safetensors" similar accurate --text 'a lamp'
 fails 2 "content model" eval accurate --content
 fails 2 "readout bag" train data -o x --width 24 $short
+
+# What is asked for of late counts where the test rows are later than all others, or wherever it is wanted.
+run prepare reviews.tsv --items items.tsv --split time -o timed -q
+for data in data timed; do
+  for recency in off by-time on; do
+    run train $data -o $data-$recency --preset accurate --epochs 0/0/2 --width 8 --recency $recency --recency-weight 2 -q
+    run eval $data-$recency --baselines none --json
+    get models/cllm4rec/ndcg@100 >$data-$recency.ndcg
+  done
+  cmp -s $data-off.ndcg $data-on.ndcg && die "recency changed nothing on $data"
+done
+cmp -s data-off.ndcg data-by-time.ndcg || die "recency counts in a random split"
+cmp -s timed-on.ndcg timed-by-time.ndcg || die "recency does not count in a split by time"
+run eval timed-on --json -q
+get models/recent/parameters >/dev/null || die "the baseline recent is not shown"
+fails 2 "off, by-time or on" train data -o x --recency always
+
 fails 2 "id, text, id+text or spelled" train data -o x --item-tokens words
 run train data -o texts --item-tokens text $short -q
 run eval texts --baselines none -q
