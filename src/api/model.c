@@ -1,5 +1,6 @@
 #include "api/model.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -80,15 +81,15 @@ static bool uses_recency(const cllm_model *model) {
 static cllm_status open_fitted(cllm_model *model, bool measured, cllm_error *err) {
     const cllm__train_config *config = &model->run.config;
     bool recency = uses_recency(model);
-    if (config->neighbours_weight == 0 && !recency) return CLLM_OK;
+    if (config->neighbours_weight == 0 && !recency && !config->newcomers_popular) return CLLM_OK;
     char *fit = cllm__path_join(model->run.folder, "fit.safetensors");
     if (fit == NULL) return cllm__fail_nomem(err);
     bool all = !measured && cllm__path_exists(fit);
     cllm__free(fit);
     CLLM_TRY(cllm__merge_splits(&model->fitted, model->run.dataset, all ? 7u : 1u << CLLM__TRAIN, err));
-    if (recency) {
+    if (recency || config->newcomers_popular) {
         CLLM_TRY(CLLM_NEW(model->recency, model->collab.n_items + 1, err));
-        cllm__recency(model->recency, &model->fitted.matrix, config->recency_days);
+        cllm__recency(model->recency, &model->fitted.matrix, recency ? config->recency_days : INFINITY);
     }
     if (config->neighbours_weight == 0) return CLLM_OK;
     return cllm__user_neighbours_create(&model->neighbours, &model->fitted.matrix, (size_t)config->neighbours, config->seed, err);
@@ -100,7 +101,8 @@ cllm__fusion cllm__model_fusion(const cllm_model *model) {
         .linear = model->linear.n_items > 0 ? &model->linear : NULL, .linear_weight = config->linear_weight,
         .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL, .neighbours_weight = config->neighbours_weight,
         .factors = model->factors.n_items > 0 ? &model->factors : NULL, .factors_weight = config->factors_weight,
-        .recency = model->recency, .recency_weight = config->recency_weight,
+        .recency = uses_recency(model) ? model->recency : NULL, .recency_weight = config->recency_weight,
+        .newcomers = config->newcomers_popular ? model->recency : NULL,
     };
 }
 

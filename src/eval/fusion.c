@@ -1,6 +1,7 @@
 #include "eval/fusion.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -62,6 +63,11 @@ static void add_row(void *context, size_t row, int worker) {
     float *scores = a->scores + row * a->n_items;
     int32_t user;
     size_t count = read_history(a, row, d->history, &user);
+    if (count == 0 && f->newcomers != NULL) {
+        memcpy(scores, f->newcomers, a->n_items * sizeof *scores);
+        normalise(scores, a->n_items);
+        return;
+    }
     double spread = deviation_of(scores, a->n_items);
     if (!(spread > 0)) return;
     if (f->linear != NULL) {
@@ -100,7 +106,8 @@ cllm_status cllm__fusion_add(const cllm__fusion *fusion, const cllm__batch *batc
                              cllm__pool *pool, cllm_error *err) {
     adding a = {.fusion = fusion, .batch = batch, .space = space, .n_items = (size_t)space->n_items, .scores = scores};
     int threads = cllm__pool_threads(pool);
-    if (fusion->linear == NULL && fusion->neighbours == NULL && fusion->factors == NULL && fusion->recency == NULL) return CLLM_OK;
+    bool any = fusion->linear != NULL || fusion->neighbours != NULL || fusion->factors != NULL || fusion->recency != NULL || fusion->newcomers != NULL;
+    if (!any) return CLLM_OK;
     cllm_status status = set_up(&a, threads, err);
     if (status == CLLM_OK) cllm__pool_run(pool, batch->sequences, add_row, &a);
     for (int w = 0; a.desks != NULL && w < threads; w++) {

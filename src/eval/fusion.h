@@ -20,6 +20,7 @@ typedef struct cllm__fusion {
     double factors_weight;
     const float *recency; /* [n_items] (recency.h); NULL: none */
     double recency_weight;
+    const float *newcomers; /* [n_items] logarithms of how much items are asked for; NULL: a history without items is like any */
 } cllm__fusion;
 
 /* `scores` [sequences × n_items] are logarithms of probabilities, and so is the result,
@@ -27,7 +28,8 @@ typedef struct cllm__fusion {
  *     log softmax(s + σ_s·Σ_k w_k·l_k/σ_k),
  *
  * l_k what model k makes of the items of the sequence's prompt (recency: the same of any), σ the deviations over the items. Where a model says the same of all
- * items it adds nothing. A row depends on its own prompt alone. `space`: what the ids among the batch's tokens mean. */
+ * items it adds nothing. A prompt without an item says nothing to any
+ * of them: with `newcomers` the result is log softmax of these. A row depends on its own prompt alone. `space`: what the ids among the batch's tokens mean. */
 CLLM_CHECK cllm_status cllm__fusion_add(const cllm__fusion *fusion, const cllm__batch *batch, const cllm__id_space *space, float *scores,
                                         cllm__pool *pool, cllm_error *err);
 

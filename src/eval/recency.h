@@ -10,7 +10,8 @@
 
 #include "data/dataset.h"
 
-/* recency [n_items]; all rows count 1 where none has a time. `half_life` > 0 is in days. */
+/* recency [n_items]; all rows count 1 where none has a time. `half_life` > 0 is in days; infinity: all rows
+ * count 1. */
 void cllm__recency(float *recency, const cllm__interactions *train, double half_life);
 
 /* Whether `before` ends where `after` begins, so that what is asked for of late is what a model of `before` may go by: both have rows, all

@@ -76,6 +76,7 @@ typedef struct cllm__train_config {
     int recency;           /* cllm__recency_use */
     double recency_weight; /* the same of what is asked for of late (eval/recency.h) */
     double recency_days;   /* its half-life */
+    bool newcomers_popular; /* a history without items is answered by what is popular, of late where recency counts */
     int user_token;       /* cllm__user_token */
     int hard_words;       /* cllm__hard_words (text/prompt.h) of the templates collab and rec */
     int main_text;        /* cllm__main_text */

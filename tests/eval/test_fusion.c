@@ -141,6 +141,34 @@ static void test_formula(void **state) {
     check(0.4, 0.7, USERS + 5, 0.3, 0.6);
 }
 
+/* Who has no history gets what is popular; others what they got before. */
+static void test_newcomers(void **state) {
+    (void)state;
+    cllm_error err;
+    cllm__batch batch = {0};
+    const cllm__batch_rules rules = {.space = {WORDS, USERS, ITEMS}, .context = 16};
+    const cllm__fusion fusion = {.newcomers = recency};
+    float scores[SEQUENCES * ITEMS], before[SEQUENCES * ITEMS];
+    cllm__batch_clear(&batch, CLLM__STAGE_PROMPT);
+    for (int s = 0; s < SEQUENCES; s++) {
+        double total = 0;
+        check_ok(cllm__batch_add_readout(&batch, &rules, prompts[s], 4, NULL, 0, &err), &err);
+        for (int i = 0; i < ITEMS; i++) total += exp(0.3 * i * (s + 1));
+        for (int i = 0; i < ITEMS; i++) before[s * ITEMS + i] = (float)(0.3 * i * (s + 1) - log(total));
+    }
+    memcpy(scores, before, sizeof scores);
+    check_ok(cllm__fusion_add(&fusion, &batch, &rules.space, scores, NULL, &err), &err);
+    double total = 0;
+    for (int i = 0; i < ITEMS; i++) total += exp((double)recency[i]);
+    for (int s = 0; s < SEQUENCES; s++) {
+        for (int i = 0; i < ITEMS; i++) {
+            double expected = histories[s][0] < 0 ? (double)recency[i] - log(total) : (double)before[s * ITEMS + i];
+            check_near((double)scores[s * ITEMS + i], expected, 1e-6);
+        }
+    }
+    cllm__batch_free(&batch);
+}
+
 /* Half a row for each half-life that it is older than the latest; a row without a time is as old as the oldest. */
 static void test_recency(void **state) {
     (void)state;
@@ -182,6 +210,6 @@ static void test_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_recency), cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_newcomers), cmocka_unit_test(test_recency), cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
