@@ -201,6 +201,14 @@ seeds("item_weights", good=linear(), none=linear((0,), (), ()), no_start=linear(
       beyond=linear((0, 1, 2**63, 3)), short=linear((0, 1, 2, 2)), nan=linear(values=(0.5, float("nan"), 2)), lengths=linear(values=(0.5, 1)))
 
 
+def factors(shape=(2, 3), columns=(0.5, -1, 2, 0, 1, 3), alpha=(8,)):
+    return arrays(alpha=("F64", "d", [len(alpha)], alpha), columns=("F32", "f", list(shape), columns))
+
+
+seeds("fold_in", good=factors(), long=factors((1, 3), (1, 2, 3)), none=factors((2, 0), ()), no_factor=factors((0, 3), ()), wide=factors((2**40, 0), ()), wider=factors((5000, 1), (0.5,) * 5000), nan=factors(columns=(0.5, float("nan"), 2, 0, 1, 3)),
+      large=factors(columns=(3e38,) * 6), negative=factors(alpha=(-1,)), infinite=factors(alpha=(float("inf"),)), two=factors(alpha=(1, 2)), short=factors(columns=(1, 2, 3)), huge=factors((2**32, 2**32), ()))
+
+
 def words(names=b"lamp\0kettle\0", idf=(0.5, 1), vectors=(1, 2, 3, 4, 5, 6), shape=(2, 3)):
     return arrays(vectors=("F32", "f", list(shape), vectors), idf=("F32", "f", [len(idf)], idf), words=("U8", "B", [len(names)], names))
 

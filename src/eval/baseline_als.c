@@ -12,7 +12,7 @@
 #include "eval/factors.h"
 
 /* Rows that one task solves, and into how many sums the product FᵀF is cut: fixed, so that bits don't depend on threads. */
-enum { BLOCK = 64, SUMS = 16, MOST_FACTORS = 4096 };
+enum { BLOCK = 64, SUMS = 16 };
 
 /* Rows to solve: who has what of the other side. */
 typedef struct side {
@@ -201,8 +201,8 @@ static cllm_status finish_fold_in(cllm__fold_in *out, const fitting *t, cllm_err
 }
 
 static cllm_status check_options(const cllm__als_options *options, cllm_error *err) {
-    if (options->factors == 0 || options->factors > MOST_FACTORS)
-        return cllm__fail(err, CLLM_ERR_USAGE, "als: %zu factors: give 1 to %d", options->factors, MOST_FACTORS);
+    if (options->factors == 0 || options->factors > CLLM__MOST_FACTORS)
+        return cllm__fail(err, CLLM_ERR_USAGE, "als: %zu factors: give 1 to %d", options->factors, CLLM__MOST_FACTORS);
     if (!(options->regularization > 0 && options->regularization < INFINITY))
         return cllm__fail(err, CLLM_ERR_USAGE, "als: a regularization of %g: give more than 0", options->regularization);
     if (!(options->alpha >= 0 && options->alpha < INFINITY))

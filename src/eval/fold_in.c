@@ -24,7 +24,7 @@ cllm_status cllm__fold_in_save(const cllm__fold_in *model, const char *path, cll
 }
 
 static cllm_status check(const cllm__fold_in *model, const char *path, cllm_error *err) {
-    bool sound = model->factors > 0 && model->alpha >= 0 && model->alpha < INFINITY;
+    bool sound = model->factors > 0 && model->factors <= CLLM__MOST_FACTORS && model->alpha >= 0 && model->alpha < INFINITY;
     for (size_t e = 0; sound && e < model->factors * model->n_items; e++) sound = isfinite(model->columns[e]);
     return sound ? CLLM_OK : cllm__fail(err, CLLM_ERR_DATA, "'%s' is damaged: train the run anew", path);
 }

@@ -13,6 +13,8 @@
 
 #include "base/status.h"
 
+enum { CLLM__MOST_FACTORS = 4096 };
+
 typedef struct cllm__fold_in {
     size_t n_items, factors;
     double alpha;
