@@ -652,7 +652,7 @@ static void test_usage(void **state) {
     put("precious/file", "x");
     options.output = at("precious");
     assert_int_equal(cllm__prepare(&options, NULL, &err), CLLM_ERR_EXISTS);
-    assert_non_null(strstr(err.message, "is no data set"));
+    assert_non_null(strstr(err.message, "it has no dataset.json"));
     assert_true(cllm__path_exists(at("precious/file")));
 }
 
