@@ -51,25 +51,24 @@ static cllm_status hash_of(const cllm__backbone *backbone, uint64_t *hash, cllm_
     return CLLM_OK;
 }
 
-static cllm_status load_all(cllm__backbone *backbone, const cllm__family *family, cllm__backbone_options options, cllm_error *err) {
+static cllm_status load_all(cllm__backbone *backbone, cllm__backbone_options options, cllm_error *err) {
     cllm__loader loader = {.backbone = backbone, .prefix = "", .options = options};
-    cllm_status status = family->load(&loader, err);
+    cllm_status status = backbone->family->load(&loader, err);
     cllm__free(loader.scratch);
     return status;
 }
 
 cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__backbone_options options, cllm_error *err) {
     cllm__backbone *backbone;
-    const cllm__family *family;
     cllm_status status;
     CLLM_TRY(CLLM_NEW(backbone, 1, err));
     CLLM_TRY_CLEAN(cllm__checkpoint_open(&backbone->checkpoint, path, err));
-    CLLM_TRY_CLEAN(cllm__family_describe(backbone->checkpoint.config, &family, &backbone->architecture, err));
+    CLLM_TRY_CLEAN(cllm__family_describe(backbone->checkpoint.config, &backbone->family, &backbone->architecture, err));
     cllm__architecture *a = &backbone->architecture;
     if (options.layers > a->layers) CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_USAGE, "the first %zu layers: '%s' has %zu", options.layers, path, a->layers));
     if (options.layers > 0) a->layers = options.layers;
     backbone->info = (cllm__backbone_info){
-        .family = family->name,
+        .family = backbone->family->name,
         .layers = a->layers,
         .heads = a->heads,
         .kv_heads = a->kv_heads,
@@ -86,7 +85,7 @@ cllm_status cllm__backbone_open(cllm__backbone **out, const char *path, cllm__ba
     };
     backbone->bare = options.bare || options.look;
     CLLM_TRY_CLEAN(CLLM_NEW(backbone->layers, a->layers, err));
-    CLLM_TRY_CLEAN(load_all(backbone, family, options, err));
+    CLLM_TRY_CLEAN(load_all(backbone, options, err));
     CLLM_TRY_CLEAN(hash_of(backbone, &backbone->info.hash, err));
     *out = backbone;
     return CLLM_OK;

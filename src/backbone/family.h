@@ -8,7 +8,7 @@
  * between the input embeddings and a final norm. They differ in the kind of norm, in how positions come in (a table added
  * to the embeddings, or rotated queries and keys), in the number of key-value heads, in the MLP, and in what their files
  * call things. pass.c computes all of them; a new family with these pieces is one file that defines a cllm__family, and one
- * line in the table in backbone.c.
+ * line in the table in backbone.c. One with other pieces brings them to pass.c, or brings a forward and a backward of its own.
  */
 #ifndef CLLM_BACKBONE_FAMILY_H
 #define CLLM_BACKBONE_FAMILY_H
@@ -79,7 +79,14 @@ typedef struct cllm__family {
     cllm_status (*describe)(cllm__config config, cllm__architecture *out, cllm_error *err);
     /* Loads all weights into loader->backbone. */
     cllm_status (*load)(cllm__loader *loader, cllm_error *err);
+    /* From input embeddings to hidden states, and from their gradient to that of the embeddings, on the batch that the pass holds, with its
+     * buffers. Families of layers as above share cllm__layers_forward and cllm__layers_backward. */
+    cllm_status (*forward)(cllm__pass *pass, const cllm__real *x, cllm__real *h, cllm_error *err);
+    cllm_status (*backward)(cllm__pass *pass, const cllm__real *dh, cllm__real *dx, cllm_error *err);
 } cllm__family;
+
+cllm_status cllm__layers_forward(cllm__pass *pass, const cllm__real *x, cllm__real *h, cllm_error *err);
+cllm_status cllm__layers_backward(cllm__pass *pass, const cllm__real *dh, cllm__real *dx, cllm_error *err);
 
 extern const cllm__family cllm__family_gpt2, cllm__family_llama;
 
@@ -88,6 +95,7 @@ CLLM_CHECK cllm_status cllm__family_describe(cllm__config config, const cllm__fa
                                              cllm_error *err);
 
 struct cllm__backbone {
+    const cllm__family *family;
     cllm__backbone_info info;
     bool bare; /* no matrix is held */
     cllm__architecture architecture;

@@ -256,4 +256,4 @@ static cllm_status load(cllm__loader *loader, cllm_error *err) {
     return cllm__load_head(loader, err, "lm_head.weight");
 }
 
-const cllm__family cllm__family_llama = {"llama", matches, describe, load};
+const cllm__family cllm__family_llama = {"llama", matches, describe, load, cllm__layers_forward, cllm__layers_backward};

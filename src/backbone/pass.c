@@ -367,6 +367,19 @@ static void embed(cllm__pass *pass, const cllm__real *x) {
     dropout(pass, stream, NULL, pass->rows, 0, SITE_EMBEDDING);
 }
 
+cllm_status cllm__layers_forward(cllm__pass *pass, const cllm__real *x, cllm__real *h, cllm_error *err) {
+    const cllm__backbone *backbone = pass->backbone;
+    CLLM_TRY(cllm__rotary_prepare(&pass->rotary, &backbone->architecture, pass->start, pass->sequences, err));
+    if (pass->n_out == 0) return CLLM_OK;
+    embed(pass, x);
+    for (size_t i = 0; i < pass->depth; i++) {
+        CLLM_TRY(attention_forward(pass, &pass->layers[i], &backbone->layers[i], i, err));
+        CLLM_TRY(mlp_forward(pass, &pass->layers[i], &backbone->layers[i], i, err));
+    }
+    norm(pass, h, pass->final_mean, pass->final_rstd, pass->final, &backbone->final_norm, pass->n_out);
+    return CLLM_OK;
+}
+
 cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm__real *x, const size_t *out_rows, size_t n_out,
                                cllm__forward_options options, cllm__real *h, cllm_error *err) {
     const cllm__backbone *backbone = pass->backbone;
@@ -380,15 +393,7 @@ cllm_status cllm__pass_forward(cllm__pass *pass, cllm__ragged ragged, const cllm
     pass->n_out = n_out;
     CLLM_TRY(reserve(pass, err));
     take_batch(pass, ragged, out_rows);
-    CLLM_TRY(cllm__rotary_prepare(&pass->rotary, &backbone->architecture, pass->start, pass->sequences, err));
-    if (n_out > 0) {
-        embed(pass, x);
-        for (size_t i = 0; i < pass->depth; i++) {
-            CLLM_TRY(attention_forward(pass, &pass->layers[i], &backbone->layers[i], i, err));
-            CLLM_TRY(mlp_forward(pass, &pass->layers[i], &backbone->layers[i], i, err));
-        }
-        norm(pass, h, pass->final_mean, pass->final_rstd, pass->final, &backbone->final_norm, n_out);
-    }
+    CLLM_TRY(backbone->family->forward(pass, x, h, err));
     pass->kept = options.keep;
     return CLLM_OK;
 }
@@ -452,21 +457,23 @@ static cllm_status attention_backward(cllm__pass *pass, const activations *l, co
     return CLLM_OK;
 }
 
-cllm_status cllm__pass_backward(cllm__pass *pass, const cllm__real *dh, cllm__real *dx, cllm_error *err) {
+cllm_status cllm__layers_backward(cllm__pass *pass, const cllm__real *dh, cllm__real *dx, cllm_error *err) {
     const cllm__backbone *backbone = pass->backbone;
-    size_t C = backbone->architecture.width;
-    if (!pass->kept) return cllm__fail(err, CLLM_ERR_USAGE, "a backward pass needs a forward pass with `keep` before it");
-    if (pass->n_out == 0) {
-        memset(dx, 0, pass->rows * C * sizeof *dx);
-        return CLLM_OK;
-    }
     cllm__real *d = pass->rows_c; /* of the last layer's few rows; dx itself from there on */
-    memset(d, 0, pass->n_out * C * sizeof *d);
+    memset(d, 0, pass->n_out * backbone->architecture.width * sizeof *d);
     norm_backward(pass, d, dh, pass->final, pass->final_mean, pass->final_rstd, &backbone->final_norm, pass->n_out);
     for (size_t i = pass->depth; i-- > 0; d = dx) {
         CLLM_TRY(mlp_backward(pass, &pass->layers[i], &backbone->layers[i], i, d, err));
         CLLM_TRY(attention_backward(pass, &pass->layers[i], &backbone->layers[i], i, d, dx, err));
     }
     dropout(pass, dx, NULL, pass->rows, 0, SITE_EMBEDDING);
+    return CLLM_OK;
+}
+
+cllm_status cllm__pass_backward(cllm__pass *pass, const cllm__real *dh, cllm__real *dx, cllm_error *err) {
+    const cllm__backbone *backbone = pass->backbone;
+    if (!pass->kept) return cllm__fail(err, CLLM_ERR_USAGE, "a backward pass needs a forward pass with `keep` before it");
+    if (pass->n_out > 0) return backbone->family->backward(pass, dh, dx, err);
+    memset(dx, 0, pass->rows * backbone->architecture.width * sizeof *dx);
     return CLLM_OK;
 }
