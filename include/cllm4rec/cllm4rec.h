@@ -210,7 +210,7 @@ typedef struct cllm_evaluate_options {
     size_t n_ks;
     bool mask_valid;                /* at test: validation items are not candidates (stricter variant) */
     bool prompt_valid;              /* at test: validation items stand in the prompt (stricter variant) */
-    const char *dtype, *backbone_dtype; /* as in cllm_model_options */
+    const char *backbone, *dtype, *backbone_dtype; /* as in cllm_model_options */
     bool content;                   /* also the likelihood of held-out reviews, with true and with shuffled tokens */
     int threads;
     uint64_t seed;                  /* of ties, bootstrap and prompt order */
@@ -280,6 +280,7 @@ typedef struct cllm_model_options {
     const char *dataset;        /* NULL: the one that the run was trained on */
     const char *dtype;          /* of products: "f32" or "bf16"; NULL: the run's */
     const char *backbone_dtype; /* of frozen matrices: "f32", "bf16" or "q8_0"; NULL: `dtype` if that is given, else the run's */
+    const char *backbone;       /* a file or folder with the weights of the run's backbone; NULL: where they were */
 } cllm_model_options;
 /* `options` may be NULL. */
 CLLM_API CLLM_CHECK cllm_status cllm_model_open(cllm_model **model, const char *run, const cllm_model_options *options, cllm_error *err);

@@ -48,7 +48,7 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
     if (o->split == NULL || strcmp(o->split, "test") == 0) e->split = CLLM__TEST;
     else if (strcmp(o->split, "valid") == 0) e->split = CLLM__VALID;
     else return cllm__fail(err, CLLM_ERR_USAGE, "split '%s': give test or valid", o->split);
-    const cllm_model_options options = {.dataset = o->dataset, .dtype = o->dtype, .backbone_dtype = o->backbone_dtype};
+    const cllm_model_options options = {.dataset = o->dataset, .backbone = o->backbone, .dtype = o->dtype, .backbone_dtype = o->backbone_dtype};
     CLLM_TRY(cllm__pool_create(&e->pool, o->threads, err));
     if (o->run == NULL) {
         if (o->dataset == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give a run, or a data set for baselines alone");

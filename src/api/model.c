@@ -111,6 +111,7 @@ static cllm_status open_into(cllm_model *model, const char *run, const cllm_mode
     cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .headless = !head, .as_trained = !head, .pool = pool};
     if (o != NULL) {
         options.dataset = o->dataset;
+        options.backbone = o->backbone;
         options.dtype = o->dtype;
         options.backbone_dtype = o->backbone_dtype;
     }
@@ -194,7 +195,7 @@ cllm_status cllm__model_engine(cllm__engine **engine, const cllm_model *model, c
 
 cllm_status cllm__model_training_backbone(cllm__backbone **backbone, const cllm_model *model, cllm__pool *pool, cllm_error *err) {
     cllm__run run = {0};
-    cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .dtype = cllm__dtype_name(model->run.dtype),
+    cllm__run_options options = {.parts = CLLM__RUN_BACKBONE, .backbone = model->run.backbone_path, .dtype = cllm__dtype_name(model->run.dtype),
                                  .backbone_dtype = cllm__dtype_name(model->run.backbone_dtype), .training = true, .pool = pool};
     cllm_status status = cllm__run_open(&run, model->run.folder, &options, err);
     if (status == CLLM_OK) {

@@ -105,8 +105,9 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     struct json_object *part = member(run->manifest, "backbone", json_type_object);
     const char *name = cllm__json_string(part, "path");
     if (name == NULL) return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json' names no backbone", run->folder);
-    char *path = cllm__path_join(run->folder, name), *tokenizer = cllm__path_join(run->folder, "tokenizer");
+    char *path = options->backbone != NULL ? cllm__strdup(options->backbone) : cllm__path_join(run->folder, name), *tokenizer = cllm__path_join(run->folder, "tokenizer");
     cllm_status status;
+    run->backbone_path = path;
     if (path == NULL || tokenizer == NULL) {
         status = cllm__fail_nomem(err);
         goto cleanup;
@@ -121,6 +122,9 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
     }
     run->bos_token = (int32_t)bos_token;
     CLLM_TRY_CLEAN(cllm__prompts_begin(&run->prompts, run->bos_token, err));
+    if (options->backbone == NULL && !cllm__path_exists(path)) {
+        CLLM_TRY_CLEAN(cllm__fail(err, CLLM_ERR_NOT_FOUND, "the run's backbone '%s' does not exist: say where it is with --backbone PATH", path));
+    }
     CLLM_TRY_CLEAN(cllm__backbone_open(&run->backbone, path,
                                        (cllm__backbone_options){.dtype = run->backbone_dtype, .words = cllm__tokenizer_size(run->tokenizer),
                                                                  .training = options->training &&
@@ -131,7 +135,6 @@ static cllm_status open_backbone(cllm__run *run, const cllm__run_options *option
                                                                  .pool = options->pool}, err));
     CLLM_TRY_CLEAN(check_hash(part, cllm__backbone_info_of(run->backbone)->hash, "backbone", path, err));
 cleanup:
-    cllm__free(path);
     cllm__free(tokenizer);
     return status;
 }
@@ -199,6 +202,7 @@ void cllm__run_free(cllm__run *run) {
     cllm__tokenizer_close(run->tokenizer);
     cllm__dataset_close(run->dataset);
     json_object_put(run->manifest);
+    cllm__free(run->backbone_path);
     cllm__free(run->folder);
     *run = (cllm__run){0};
 }

@@ -27,6 +27,7 @@ typedef struct cllm__run {
     cllm__prompts prompts;
     cllm__bos bos;     /* as it was asked for */
     int32_t bos_token; /* what stands before each prompt, or -1 */
+    char *backbone_path; /* where it was found */
     cllm__backbone *backbone;
 } cllm__run;
 
@@ -39,6 +40,7 @@ typedef enum cllm__run_parts {
 typedef struct cllm__run_options {
     unsigned parts;      /* besides the manifest */
     const char *dataset; /* NULL: the path in the manifest */
+    const char *backbone; /* the same */
     const char *dtype;   /* NULL: the manifest's */
     const char *backbone_dtype; /* NULL: what dtype says, if it is given, else the manifest's */
     bool training;       /* open the backbone for training */

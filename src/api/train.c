@@ -622,8 +622,8 @@ static cllm_status keep_copy(const training *t, const char *name, const char *ke
 static cllm_status train_resumed(training *t, bool *finished, struct json_object **json, cllm_error *err) {
     const cllm_train_options *o = t->options;
     if (o->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "give the run folder (-o) that shall go on");
-    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = o->dataset, .training = true, .as_trained = true,
-                                  .pool = t->pool};
+    cllm__run_options options = {.parts = CLLM__RUN_DATASET | CLLM__RUN_BACKBONE, .dataset = o->dataset, .backbone = o->backbone,
+                                  .training = true, .as_trained = true, .pool = t->pool};
     CLLM_TRY(cllm__run_open(&t->run, o->output, &options, err));
     bool done = strcmp(cllm__json_shown(t->run.manifest, "status"), "done") == 0, was_final = strcmp(cllm__json_shown(t->run.manifest, "stage"), "final") == 0;
     if (done) remove_checkpoints(t); /* of a call that failed behind its last word */

@@ -16,6 +16,7 @@ int cmd_eval(int argc, char **argv) {
     bool per_user = false;
     const option_spec specs[] = {
         {"data", 0, OPTION_TEXT, &options.dataset, "DIR", "the data set, if it is not where it was; without RUN: baselines alone"},
+        {"backbone", 0, OPTION_TEXT, &options.backbone, "PATH", "the run's backbone, if it is not where it was"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
         {"baselines", 0, OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,recent,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random; or none"},
         {"metrics-profile", 0, OPTION_TEXT, &options.profile, "NAME", "paper (default) or recbole: which recall stands in the table"},

@@ -1,12 +1,13 @@
 #include "cli.h"
 
 int cmd_export(int argc, char **argv) {
-    const char *output = NULL, *data = NULL;
+    const char *output = NULL, *data = NULL, *backbone = NULL;
     bool force = false;
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &output, "PATH", "a file that ends in .npz, or a folder for TSV files"},
         {"force", 'f', OPTION_FLAG, &force, NULL, "replace what is there"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
+        {"backbone", 0, OPTION_TEXT, &backbone, "PATH", "the run's backbone, if it is not where it was"},
         COMMON_OPTIONS,
     };
     const usage use = {
@@ -25,7 +26,7 @@ int cmd_export(int argc, char **argv) {
     if (output == NULL) return console_fail_text(argv[0], cllm_status_exit_code(CLLM_ERR_USAGE), "no output: give -o PATH");
     cllm_error err = {0};
     cllm_model *model;
-    if (cllm_model_open(&model, run, &(cllm_model_options){.dataset = data}, &err) != CLLM_OK) return console_fail(argv[0], &err);
+    if (cllm_model_open(&model, run, &(cllm_model_options){.dataset = data, .backbone = backbone}, &err) != CLLM_OK) return console_fail(argv[0], &err);
     cllm_status status = cllm_export(model, output, force, &err);
     size_t users = cllm_model_users(model), items = cllm_model_items(model);
     cllm_model_close(model);

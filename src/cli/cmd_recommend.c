@@ -171,7 +171,7 @@ static void warn_unknown(const cllm_model *model, const char *option, const text
 }
 
 int cmd_recommend(int argc, char **argv) {
-    const char *user = NULL, *users_file = NULL, *history = NULL, *deny = NULL, *allow = NULL, *data = NULL, *dtype = NULL, *backbone_dtype = NULL;
+    const char *user = NULL, *users_file = NULL, *history = NULL, *deny = NULL, *allow = NULL, *data = NULL, *backbone = NULL, *dtype = NULL, *backbone_dtype = NULL;
     const char *format = "tsv";
     size_t k = 10;
     int threads = 0;
@@ -188,6 +188,7 @@ int cmd_recommend(int argc, char **argv) {
         {"where", 0, OPTION_LIST, &where, "FIELD=VALUE", "only items with this category or brand; may be given several times: all must hold"},
         {"format", 0, OPTION_TEXT, &format, "NAME", "tsv (user, item, rank, score, title), json (lines) or trec"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
+        {"backbone", 0, OPTION_TEXT, &backbone, "PATH", "the run's backbone, if it is not where it was"},
         {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "of matrix products (default: the run's)"},
         {"backbone-dtype", 0, OPTION_TEXT, &backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (default: the run's)"},
         {"threads", 't', OPTION_INT, &threads, "N", "default: all that this process may use"},
@@ -248,7 +249,7 @@ int cmd_recommend(int argc, char **argv) {
                                .include_seen = include_seen, .deny = deny_ids.values, .n_deny = deny_ids.count,
                                .allow = allow != NULL ? (allow_ids.count > 0 ? allow_ids.values : (const char *const[]){NULL}) : NULL,
                                .n_allow = allow_ids.count, .where = conditions, .n_where = where.count};
-    if (cllm_model_open(&model, run, &(cllm_model_options){data, dtype, backbone_dtype}, &err) != CLLM_OK) {
+    if (cllm_model_open(&model, run, &(cllm_model_options){data, dtype, backbone_dtype, backbone}, &err) != CLLM_OK) {
         code = console_fail(argv[0], &err);
         goto cleanup;
     }

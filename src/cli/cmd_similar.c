@@ -21,7 +21,7 @@ static void print_json(const char *item, const char *text, const char *space, co
 }
 
 int cmd_similar(int argc, char **argv) {
-    const char *item = NULL, *text = NULL, *space = NULL, *data = NULL, *dtype = NULL, *backbone_dtype = NULL;
+    const char *item = NULL, *text = NULL, *space = NULL, *data = NULL, *backbone = NULL, *dtype = NULL, *backbone_dtype = NULL;
     size_t k = 10;
     int threads = 0;
     const option_spec specs[] = {
@@ -30,6 +30,7 @@ int cmd_similar(int argc, char **argv) {
         {"top", 'k', OPTION_COUNT, &k, "N", "how many items (10)"},
         {"space", 0, OPTION_TEXT, &space, "NAME", "collab (default, for a text where tokens are composed of texts), content or both"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
+        {"backbone", 0, OPTION_TEXT, &backbone, "PATH", "the run's backbone, if it is not where it was"},
         {"dtype", 0, OPTION_TEXT, &dtype, "f32|bf16", "of matrix products (default: the run's)"},
         {"backbone-dtype", 0, OPTION_TEXT, &backbone_dtype, "f32|bf16|q8_0", "of the frozen matrices (default: the run's)"},
         {"threads", 't', OPTION_INT, &threads, "N", "default: all that this process may use"},
@@ -55,7 +56,7 @@ int cmd_similar(int argc, char **argv) {
     cllm_error err = {0};
     cllm_model *model;
     cllm_session *session;
-    if (cllm_model_open(&model, run, &(cllm_model_options){data, dtype, backbone_dtype}, &err) != CLLM_OK) return console_fail(argv[0], &err);
+    if (cllm_model_open(&model, run, &(cllm_model_options){data, dtype, backbone_dtype, backbone}, &err) != CLLM_OK) return console_fail(argv[0], &err);
     cllm_status status = cllm_session_open(&session, model, threads, &err);
     if (status == CLLM_OK) {
         cllm_answer answer;

@@ -49,6 +49,21 @@ fails 4 "other" recommend run --data other --user u01
 mv data elsewhere
 fails 3 "another place: --data DIR" recommend run --user u01
 run recommend run --user u01 --data elsewhere -k 1
+
+# The same for a backbone that moved; the run's own lies in the run.
+run train elsewhere -o other-run --backbone run/backbone --epochs 0/0/1 --max-text-tokens 8 -q
+cp -r run/backbone moved-backbone
+sed 's,/run/backbone",/gone/backbone",' other-run/run.json >changed && mv changed other-run/run.json
+for command in "eval other-run" "recommend other-run --user u01" "similar other-run --item i01" "export other-run -o vectors.npz" "train --resume -o other-run"; do
+  fails 3 "say where it is with --backbone PATH" $command
+done
+run eval other-run --backbone moved-backbone --baselines none
+run recommend other-run --user u01 --backbone moved-backbone -k 1
+run similar other-run --item i01 --backbone moved-backbone
+run export other-run -o vectors.npz --backbone moved-backbone
+run train --resume -o other-run --backbone moved-backbone
+run backbone init -o another --layers 1 --heads 1 --width 8 --vocab 300 -q
+fails 4 "is not the one that the run was trained on" eval other-run --backbone another
 mv elsewhere data
 
 # A data set of which a file was cut in half or lost.
