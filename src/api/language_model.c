@@ -163,7 +163,7 @@ typedef struct scoring {
     size_t start[PACKED_TOKENS + 1], sequences, out[PACKED_TOKENS + LINE_TOKENS], n_out;
     cllm__real *x, *h;
     double nll[PACKED_TOKENS + LINE_TOKENS], sum;
-    uint64_t lines, skipped, tokens;
+    uint64_t lines, skipped, cut, tokens; /* cut: longer than the backbone takes */
 } scoring;
 
 static void scoring_free(scoring *s) {
@@ -197,6 +197,7 @@ static cllm_status add_line(scoring *s, const char *text, size_t length, cllm_er
     size_t n = s->line.count < s->model.info->context ? s->line.count : s->model.info->context;
     s->lines++;
     s->skipped += n < 2;
+    s->cut += n < s->line.count;
     if (n < 2) return CLLM_OK;
     size_t first = s->start[s->sequences];
     for (size_t t = 0; t < n; t++) {
@@ -228,6 +229,10 @@ static cllm_status score(scoring *s, const cllm_score_options *o, cllm_error *er
     }
     CLLM_TRY(score_packed(s, err));
     cllm__meter_end(&meter, (double)s->lines, NULL);
+    if (s->cut > 0) {
+        cllm__log(&o->host, CLLM_LOG_WARN, "%llu lines are longer than the backbone's context of %zu tokens: the rest of them was not scored",
+                  (unsigned long long)s->cut, s->model.info->context);
+    }
     if (s->tokens == 0) return cllm__fail(err, CLLM_ERR_DATA, "'%s' has no line of two tokens or more", o->file);
     return CLLM_OK;
 }

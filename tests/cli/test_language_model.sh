@@ -97,3 +97,11 @@ for name in smollm2 gpt2; do
     [ -z "$(ls -A got)" ] || die "get-backbone $name leaves something behind"
 done
 nothing_left
+
+# A context shorter than a line cuts it, and says so.
+run backbone init -o narrow --layers 1 --heads 1 --width 8 --context 4 --tokenizer run/tokenizer -q
+run backbone eval narrow --text texts --json
+grep -q "longer than the backbone's context of 4 tokens" stderr || die "a cut line is not told: $(cat stderr)"
+run backbone eval $model --text texts --json
+grep -q "longer than" stderr && die "no line was cut"
+true
