@@ -17,6 +17,7 @@ typedef struct measuring {
     cllm__batch batch;
     size_t *partner; /* the review whose tokens a review receives when shuffled */
     float *nll[3];   /* per token, by review: by whose tokens the prompt has */
+    size_t *length;  /* tokens of each review */
     double sum[3];
     uint64_t tokens;
 } measuring;
@@ -25,6 +26,7 @@ static void measuring_free(measuring *m) {
     cllm__corpus_free(&m->corpus);
     cllm__batch_free(&m->batch);
     cllm__free(m->partner);
+    cllm__free(m->length);
     for (size_t i = 0; i < CLLM_LEN(m->nll); i++) cllm__free(m->nll[i]);
 }
 
@@ -67,6 +69,7 @@ static cllm_status measure(measuring *m, const struct cllm_model *model, const c
         CLLM_TRY(cllm__engine_text_nll(engine, &model->content, &m->batch, nll, counts, err));
         for (size_t i = 0; i < n; i++) {
             m->nll[tokens][first + i] = (float)(nll[i] / (double)counts[i]);
+            m->length[first + i] = counts[i];
             m->sum[tokens] += nll[i];
             m->tokens += counts[i];
         }
@@ -82,6 +85,31 @@ static struct json_object *pair(double a, double b) {
     json_object_object_add(object, "true", json_object_new_double(a));
     json_object_object_add(object, "shuffled", json_object_new_double(b));
     return object;
+}
+
+static struct json_object *range(cllm__interval interval) {
+    struct json_object *array = json_object_new_array();
+    json_object_array_add(array, json_object_new_double(interval.low));
+    json_object_array_add(array, json_object_new_double(interval.high));
+    return array;
+}
+
+/* The likelihood of a token is a ratio r of two sums over reviews, Σ nll / Σ tokens. To first order it varies as the mean of
+ * r + (nll − r · tokens) / mean tokens, whose value is r. */
+static cllm_status ratio_intervals(cllm__interval intervals[2], const measuring *m, cllm__pool *pool, uint64_t seed, cllm_error *err) {
+    size_t n = m->corpus.count;
+    double mean_tokens = (double)m->tokens / (double)n;
+    float *values;
+    CLLM_TRY(CLLM_NEW(values, n * 2, err));
+    for (size_t i = 0; i < n; i++) {
+        for (size_t w = OWN; w <= SHUFFLED; w++) {
+            double r = m->sum[w] / (double)m->tokens, tokens = (double)m->length[i];
+            values[i * 2 + w] = (float)(r + ((double)m->nll[w][i] - r) * tokens / mean_tokens);
+        }
+    }
+    cllm_status status = cllm__bootstrap(pool, values, n, 2, 0, seed, intervals, err);
+    cllm__free(values);
+    return status;
 }
 
 static cllm_status read_reviews(measuring *m, const struct cllm_model *model, cllm__split split, cllm__pool *pool, const cllm_host *host,
@@ -100,22 +128,26 @@ static cllm_status run(measuring *m, struct json_object *result, const struct cl
     json_object_object_add(result, "split", json_object_new_string(split == CLLM__VALID ? "valid" : "test"));
     json_object_object_add(result, "reviews", json_object_new_int64((int64_t)n));
     if (n == 0) return CLLM_OK;
-    CLLM_TRY(CLLM_NEW(m->nll[0], n, err));
-    CLLM_TRY(CLLM_NEW(m->nll[1], n, err));
+    CLLM_TRY(CLLM_NEW(m->nll[OWN], n, err));
+    CLLM_TRY(CLLM_NEW(m->nll[SHUFFLED], n, err));
+    CLLM_TRY(CLLM_NEW(m->length, n, err));
     CLLM_TRY(deal_partners(m, seed, err));
     CLLM_TRY(measure(m, model, &model->run.prompts, engine, OWN, host, err));
     CLLM_TRY(measure(m, model, &model->run.prompts, engine, SHUFFLED, host, err));
     cllm__paired_test test;
-    CLLM_TRY(cllm__compare(pool, m->nll[1], 1, m->nll[0], 1, n, 0, seed, &test, err));
-    double tokens = (double)m->tokens, yes = m->sum[0] / tokens, no = m->sum[1] / tokens;
-    struct json_object *interval = json_object_new_array();
-    json_object_array_add(interval, json_object_new_double(test.interval.low));
-    json_object_array_add(interval, json_object_new_double(test.interval.high));
+    CLLM_TRY(cllm__compare(pool, m->nll[SHUFFLED], 1, m->nll[OWN], 1, n, 0, seed, &test, err));
+    cllm__interval intervals[2];
+    CLLM_TRY(ratio_intervals(intervals, m, pool, seed, err));
+    double tokens = (double)m->tokens, yes = m->sum[OWN] / tokens, no = m->sum[SHUFFLED] / tokens;
     json_object_object_add(result, "tokens", json_object_new_int64((int64_t)m->tokens));
     json_object_object_add(result, "nll", pair(yes, no));
+    struct json_object *both = json_object_new_object();
+    json_object_object_add(both, "true", range(intervals[OWN]));
+    json_object_object_add(both, "shuffled", range(intervals[SHUFFLED]));
+    json_object_object_add(result, "nll_intervals", both);
     json_object_object_add(result, "perplexity", pair(exp(yes), exp(no)));
     json_object_object_add(result, "difference", json_object_new_double(test.difference));
-    json_object_object_add(result, "interval", interval);
+    json_object_object_add(result, "interval", range(test.interval));
     json_object_object_add(result, "p", json_object_new_double(test.p));
     return CLLM_OK;
 }
@@ -154,6 +186,7 @@ cllm_status cllm__content_likelihood_absent(double *nll, const struct cllm_model
     CLLM_TRY_CLEAN(without_slots(&prompts, &words, &model->run.prompts, err));
     CLLM_TRY_CLEAN(read_reviews(&m, model, split, pool, host, err));
     CLLM_TRY_CLEAN(CLLM_NEW(m.nll[ABSENT], m.corpus.count + 1, err));
+    CLLM_TRY_CLEAN(CLLM_NEW(m.length, m.corpus.count + 1, err));
     CLLM_TRY_CLEAN(measure(&m, model, &prompts, engine, ABSENT, host, err));
     *nll = m.tokens > 0 ? m.sum[ABSENT] / (double)m.tokens : NAN;
 cleanup:

@@ -7,8 +7,8 @@
 
 #include "api/model.h"
 
-/* {"split", "reviews", "tokens", "nll": {"true", "shuffled"} per token (natural logarithm), "perplexity": {…}, "difference": mean over
- * reviews of shuffled − true per token, "interval": 95 %, "p"}. "reviews" is 0, and nothing else is there, if the split has no
+/* {"split", "reviews", "tokens", "nll": {"true", "shuffled"} per token (natural logarithm), "nll_intervals": 95 % of each over the
+ * reviews, "perplexity": {…}, "difference": mean over reviews of shuffled − true per token, "interval": 95 %, "p"}. "reviews" is 0, and nothing else is there, if the split has no
  * review. The object belongs to the caller. */
 CLLM_CHECK cllm_status cllm__content_likelihood(struct json_object **out, const struct cllm_model *model, cllm__engine *engine,
                                                 cllm__split split, uint64_t seed, cllm__pool *pool, const cllm_host *host, cllm_error *err);

@@ -5,6 +5,13 @@
 
 #include "cli.h"
 
+/* One end of the pair of numbers at `path`; NaN if there is none. */
+static double range_at(struct json_object *object, const char *path, size_t end) {
+    struct json_object *range = json_at(object, path);
+    if (!json_object_is_type(range, json_type_array) || json_object_array_length(range) != 2) return NAN;
+    return json_object_get_double(json_object_array_get_idx(range, end));
+}
+
 static void print_headline(FILE *to, struct json_object *report, struct json_object *headline) {
     struct json_object *models = json_at(report, "models");
     const char *coverage = json_text_at(report, "headline_coverage", "coverage@20");
@@ -17,15 +24,10 @@ static void print_headline(FILE *to, struct json_object *report, struct json_obj
         fprintf(to, "%-14s", name);
         for (size_t i = 0; i < json_object_array_length(headline); i++) {
             const char *metric = json_text_at(json_object_array_get_idx(headline, i), "metric", "?");
-            struct json_object *interval = json_at(json_at(model, "interval"), metric);
-            double value = json_number_at(model, metric, NAN);
-            if (json_object_is_type(interval, json_type_array) && json_object_array_length(interval) == 2) {
-                double low = json_object_get_double(json_object_array_get_idx(interval, 0));
-                double high = json_object_get_double(json_object_array_get_idx(interval, 1));
-                fprintf(to, "  %.4f [%.4f,%.4f]", value, low, high);
-            } else {
-                fprintf(to, "  %20.4f", value);
-            }
+            struct json_object *intervals = json_at(model, "interval");
+            double value = json_number_at(model, metric, NAN), low = range_at(intervals, metric, 0), high = range_at(intervals, metric, 1);
+            if (isnan(low)) fprintf(to, "  %20.4f", value);
+            else fprintf(to, "  %.4f [%.4f,%.4f]", value, low, high);
         }
         fprintf(to, "  %12.4f", json_number_at(model, coverage, NAN));
         const char *parameters = json_text_at(model, "parameters", "");
@@ -74,20 +76,16 @@ void print_evaluation(FILE *to, struct json_object *report) {
     }
     struct json_object *paired = json_at(report, "paired");
     if (paired != NULL) {
-        struct json_object *interval = json_at(paired, "interval");
-        double low = NAN, high = NAN;
-        if (json_object_is_type(interval, json_type_array) && json_object_array_length(interval) == 2) {
-            low = json_object_get_double(json_object_array_get_idx(interval, 0));
-            high = json_object_get_double(json_object_array_get_idx(interval, 1));
-        }
         fprintf(to, "\n%s against the best baseline shown (%s), %s: difference %+.4f [%+.4f, %+.4f], p = %.3g (paired over users)\n",
                 json_text_at(paired, "model", "?"), json_text_at(paired, "best_baseline", "?"), json_text_at(paired, "metric", "?"),
-                json_number_at(paired, "difference", NAN), low, high, json_number_at(paired, "p", NAN));
+                json_number_at(paired, "difference", NAN), range_at(paired, "interval", 0), range_at(paired, "interval", 1), json_number_at(paired, "p", NAN));
     }
     struct json_object *content = json_at(report, "content");
     if (content != NULL && json_number_at(content, "reviews", 0) > 0) {
-        fprintf(to, "\nheld-out reviews (%.0f, %.0f tokens): perplexity %.2f with their own user and item tokens, %.2f with shuffled ones (p = %.3g)\n",
+        fprintf(to, "\nheld-out reviews (%.0f, %.0f tokens): perplexity %.2f with their own user and item tokens, %.2f with shuffled ones (p = %.3g);"
+                    " %.3f [%.3f, %.3f] nats a token\n",
                 json_number_at(content, "reviews", 0), json_number_at(content, "tokens", 0), json_number_at(content, "perplexity/true", NAN),
-                json_number_at(content, "perplexity/shuffled", NAN), json_number_at(content, "p", NAN));
+                json_number_at(content, "perplexity/shuffled", NAN), json_number_at(content, "p", NAN), json_number_at(content, "nll/true", NAN),
+                range_at(content, "nll_intervals/true", 0), range_at(content, "nll_intervals/true", 1));
     }
 }

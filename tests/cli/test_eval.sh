@@ -34,7 +34,10 @@ run eval run --baselines none -k 2,3
 grep -q "NDCG@3 .*coverage@2" stdout || die "the table does not show the cut-offs that were asked for: $(cat stdout)"
 ! grep -q nan stdout || die "nan in the table"
 run eval run --mask-valid --prompt-valid --content --json
-get content/perplexity/true >/dev/null
+awk -v low="$(get content/nll_intervals/true/0)" -v nll="$(get content/nll/true)" -v high="$(get content/nll_intervals/true/1)" \
+    'BEGIN { exit !(low < nll && nll < high && high - low < 1) }' || die "the likelihood lies outside its interval: $(cat stdout)"
+run eval run --content --baselines none
+grep -q "nats a token" stdout || die "the table does not show the likelihood: $(cat stdout)"
 run eval run --baselines popularity --per-user --quiet
 [ "$(grep -c '^{"user"' stdout)" -ge 12 ] || die "--per-user printed too little"
 run eval run
