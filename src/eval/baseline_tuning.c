@@ -14,7 +14,8 @@ enum {
     LAMBDA_DOWN = 6,
     LAMBDA_UP = 8,
     WEIGHT_STEPS = 3,
-    ALS_DOUBLINGS = 2,
+    FACTOR_DOUBLINGS = 3,
+    STRENGTH_DOUBLINGS = 3,
     MOST_VALUES = 6,
     MOST_POINTS = 12
 };
@@ -138,15 +139,16 @@ static cllm_status try_bpr(tuning *t, const axis *axes, size_t n_axes, cllm_erro
     return status;
 }
 
-/* Where each trial is dear, a grid low … high is walked from 0 up, or else down, as long as it gets better. */
-static cllm_status walk(tuning *t, cllm__baseline_parameter parameter, double step, int low, int high, cllm_error *err) {
-    double middle = t->values->value[parameter];
+/* Where each trial is dear: one parameter, or several in step, times step^n, walked from n = 0 up, or else down, as long as it gets better. */
+static cllm_status walk(tuning *t, const cllm__baseline_parameter *parameters, size_t n_parameters, double step, int low, int high,
+                        cllm_error *err) {
+    const cllm__baseline_values middle = *t->values;
     bool better = false;
     for (int direction = 1; direction >= -1 && !better; direction -= 2) {
         for (int next = direction; next <= high && next >= low; next += direction) {
             bool goes_on;
-            cllm__baseline_values values = *t->values;
-            values.value[parameter] = middle * pow(step, next);
+            cllm__baseline_values values = middle;
+            for (size_t p = 0; p < n_parameters; p++) values.value[parameters[p]] *= pow(step, next);
             CLLM_TRY(attempt(t, &values, &goes_on, err));
             if (!goes_on) break;
             better = true;
@@ -155,13 +157,22 @@ static cllm_status walk(tuning *t, cllm__baseline_parameter parameter, double st
     return CLLM_OK;
 }
 
+/* λ and α in step: what matters most is their ratio, which the grid has found. */
+static cllm_status tune_als(tuning *t, cllm_error *err) {
+    static const axis grid[] = {{CLLM__ALS_REGULARIZATION, 3, {16, 64, 256}}, {CLLM__ALS_ALPHA, 3, {8, 32, 128}}};
+    static const cllm__baseline_parameter factors = CLLM__ALS_FACTORS, strength[] = {CLLM__ALS_REGULARIZATION, CLLM__ALS_ALPHA};
+    CLLM_TRY(try_grid(t, grid, CLLM_LEN(grid), err));
+    CLLM_TRY(walk(t, &factors, 1, 2, 0, FACTOR_DOUBLINGS, err));
+    return walk(t, strength, CLLM_LEN(strength), 2, 0, STRENGTH_DOUBLINGS, err);
+}
+
 static cllm_status tune_ease(tuning *t, cllm__baseline_parameter lambda, cllm_error *err) {
     bool better;
     cllm__baseline_values values = *t->values;
     CLLM_TRY(attempt(t, &values, &better, err));
-    CLLM_TRY(walk(t, lambda, 2, -LAMBDA_DOWN, LAMBDA_UP, err));
-    if (t->kind == CLLM__BASE_EASE_TEXT) CLLM_TRY(walk(t, CLLM__TEXT_WEIGHT, sqrt(10), -WEIGHT_STEPS, WEIGHT_STEPS, err));
-    return CLLM_OK;
+    CLLM_TRY(walk(t, &lambda, 1, 2, -LAMBDA_DOWN, LAMBDA_UP, err));
+    static const cllm__baseline_parameter weight = CLLM__TEXT_WEIGHT;
+    return t->kind == CLLM__BASE_EASE_TEXT ? walk(t, &weight, 1, sqrt(10), -WEIGHT_STEPS, WEIGHT_STEPS, err) : CLLM_OK;
 }
 
 static cllm_status try_values(tuning *t, cllm_error *err) {
@@ -169,15 +180,12 @@ static cllm_status try_values(tuning *t, cllm_error *err) {
                                    {CLLM__ITEMKNN_SHRINKAGE, 4, {0, 10, 100, 1000}}};
     static const axis recent[] = {{CLLM__RECENT_HALF_LIFE, 6, {10, 30, 60, 120, 240, 480}}};
     static const axis userknn[] = {{CLLM__USERKNN_NEIGHBOURS, 4, {50, 100, 300, 1000}}};
-    static const axis als[] = {{CLLM__ALS_REGULARIZATION, 3, {16, 64, 256}}, {CLLM__ALS_ALPHA, 3, {8, 32, 128}}};
     static const axis bpr[] = {{CLLM__BPR_LEARNING_RATE, 2, {0.05, 0.1}}, {CLLM__BPR_REGULARIZATION, 3, {0.01, 0.03, 0.1}}};
     switch (t->kind) {
     case CLLM__BASE_ITEMKNN: return try_grid(t, itemknn, CLLM_LEN(itemknn), err);
     case CLLM__BASE_RECENT: return try_grid(t, recent, CLLM_LEN(recent), err);
     case CLLM__BASE_USERKNN: return try_grid(t, userknn, CLLM_LEN(userknn), err);
-    case CLLM__BASE_ALS:
-        CLLM_TRY(try_grid(t, als, CLLM_LEN(als), err));
-        return walk(t, CLLM__ALS_FACTORS, 2, 0, ALS_DOUBLINGS, err);
+    case CLLM__BASE_ALS: return tune_als(t, err);
     case CLLM__BASE_BPR: return try_bpr(t, bpr, CLLM_LEN(bpr), err);
     case CLLM__BASE_EASE: return tune_ease(t, CLLM__EASE_LAMBDA, err);
     case CLLM__BASE_EASE_TEXT: return tune_ease(t, CLLM__TEXT_LAMBDA, err);

@@ -184,7 +184,7 @@ static void test_settings(void **state) {
     cllm__baselines b;
     char tuned[128];
     create(&b, &f, "itemknn,als,bpr", cache_path("s.json"), 7, &l);
-    assert_in_range(l.trials, 12 + 9 + 1 + 6, 12 + 9 + 2 + 6);
+    assert_in_range(l.trials, 12 + 9 + 1 + 1 + 6, 12 + 9 + 3 + 3 + 6);
     memcpy(tuned, b.models[0].parameters, sizeof tuned);
     cllm__baselines_free(&b);
     static const char *const settings[] = {"itemknn.neighbours=0", "itemknn.shrinkage=2.5", "bpr.epochs=2",
