@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/content_likelihood.h"
+#include "api/evaluate.h"
 #include "api/model.h"
 #include "api/model_scorer.h"
 #include "base/alloc.h"
@@ -173,16 +174,30 @@ static cllm_status evaluate(evaluating *e, struct json_object **report, cllm_err
     return CLLM_OK;
 }
 
-cllm_status cllm_evaluate(const cllm_evaluate_options *options, char **report_json, cllm_error *err) {
+cllm_status cllm__evaluate_run(const cllm_evaluate_options *options, struct json_object **report, cllm__evaluation **evaluation,
+                               cllm_error *err) {
     evaluating e = {.options = options};
-    struct json_object *report = NULL;
+    struct json_object *made = NULL;
     double began = cllm__now();
-    cllm_status status = evaluate(&e, &report, err);
-    evaluating_free(&e);
-    if (status != CLLM_OK || report_json == NULL) {
-        json_object_put(report);
-        return status;
+    cllm_status status = evaluate(&e, &made, err);
+    if (status == CLLM_OK) {
+        json_object_object_add(made, "seconds", json_object_new_double(cllm__now() - began));
+        *report = made;
+        *evaluation = e.evaluation;
+        e.evaluation = NULL;
+    } else {
+        json_object_put(made);
     }
-    json_object_object_add(report, "seconds", json_object_new_double(cllm__now() - began));
-    return cllm__json_to_text(report, report_json, err);
+    evaluating_free(&e);
+    return status;
+}
+
+cllm_status cllm_evaluate(const cllm_evaluate_options *options, char **report_json, cllm_error *err) {
+    struct json_object *report;
+    cllm__evaluation *evaluation;
+    CLLM_TRY(cllm__evaluate_run(options, &report, &evaluation, err));
+    cllm__evaluation_free(evaluation);
+    if (report_json != NULL) return cllm__json_to_text(report, report_json, err);
+    json_object_put(report);
+    return CLLM_OK;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "api/evaluate.h"
 #include "base/alloc.h"
 
 enum { MAX_RUNS = 1000 };
@@ -144,11 +145,7 @@ static cllm_status evaluate_run(const cllm__report_data *data, cllm__report_run 
     options.profile = data->options->profile;
     options.threads = data->options->threads;
     options.host = data->options->host;
-    char *text;
-    CLLM_TRY(cllm_evaluate(&options, &text, err));
-    run->evaluation = json_tokener_parse(text);
-    cllm_text_free(text);
-    return run->evaluation == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+    return cllm__evaluate_run(&options, &run->evaluation, &run->measured, err);
 }
 
 cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err) {
@@ -160,8 +157,7 @@ cllm_status cllm__report_gather(cllm__report_data *data, cllm_error *err) {
     CLLM_TRY(name_runs(data, err));
     group_runs(data);
     for (size_t i = 0; i < data->n_runs; i++) CLLM_TRY(evaluate_run(data, &data->runs[i], err));
-    data->means = cllm__report_means(data);
-    return data->means == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+    return cllm__report_means(&data->means, data, err);
 }
 
 void cllm__report_data_free(cllm__report_data *data) {
@@ -169,6 +165,7 @@ void cllm__report_data_free(cllm__report_data *data) {
         cllm__run_free(&data->runs[i].run);
         cllm__free(data->runs[i].name);
         json_object_put(data->runs[i].evaluation);
+        if (data->runs[i].measured != NULL) cllm__evaluation_free(data->runs[i].measured);
         json_object_put(data->runs[i].summary);
         json_object_put(data->runs[i].epochs);
     }

@@ -8,6 +8,7 @@
 #include "api/report_page.h"
 #include "api/report_svg.h"
 #include "api/run.h"
+#include "eval/evaluate.h"
 
 typedef struct cllm__report_run {
     const char *path;               /* as it was given */
@@ -15,6 +16,7 @@ typedef struct cllm__report_run {
     char *name;                     /* the folder's, or the path where two would have the same */
     cllm__run run;                  /* manifest and settings */
     struct json_object *evaluation; /* of cllm_evaluate() */
+    cllm__evaluation *measured;     /* the same, by user */
     struct json_object *summary;    /* of the data set */
     struct json_object *epochs;     /* array: the lines of log.jsonl that tell of an epoch */
     double seconds;                 /* of training; in the manifest, or of all epochs */
@@ -47,9 +49,10 @@ const char *cllm__report_own_model(const cllm__report_run *run);
 void cllm__report_main_metric(const cllm__report_run *run, const char **metric, const char **label);
 
 /* Runs that differ in nothing but their seed, two or more, as one object each: {"data", "hash", "preset", "runs": [names], "seeds": [numbers],
- * "mean": {metric: of the headline's}, "paired": {"best_baseline", "metric", "difference": mean, "differences": [by run], "intervals"},
- * "training_seconds": mean, "peak_memory_bytes": largest}; what is not known is left out. The caller puts the array; NULL: no memory. */
-struct json_object *cllm__report_means(const cllm__report_data *data);
+ * "mean": {metric: of the headline's}, "paired": {"best_baseline", "metric", "difference", "interval" and "p": of each user's mean over
+ * the runs against the baseline, "differences": [by run], "intervals"}, "training_seconds": mean, "peak_memory_bytes": largest}; what is not known is
+ * left out. The caller puts the array. */
+CLLM_CHECK cllm_status cllm__report_means(struct json_object **means, const cllm__report_data *data, cllm_error *err);
 
 /* ---- Parts of the page (report_figures.c, report_tables.c, report_samples.c) ---- */
 

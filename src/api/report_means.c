@@ -4,6 +4,7 @@
 
 #include "api/report_data.h"
 #include "base/alloc.h"
+#include "eval/statistics.h"
 
 static bool same_text(const cllm__report_run *a, const cllm__report_run *b, const char *member) {
     return strcmp(cllm__json_shown(a->run.manifest, member), cllm__json_shown(b->run.manifest, member)) == 0;
@@ -65,29 +66,58 @@ static struct json_object *mean_metrics(const cllm__report_run *const *series, s
     return object;
 }
 
-/* NULL if there are no baselines. */
-static struct json_object *mean_paired(const cllm__report_run *const *series, size_t n) {
-    struct json_object *first = cllm__json_at(series[0]->evaluation, "paired");
-    if (first == NULL) return NULL;
-    struct json_object *object = json_object_new_object(), *differences = json_object_new_array(), *intervals = json_object_new_array();
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct json_object *paired = cllm__json_at(series[i]->evaluation, "paired");
-        double difference = cllm__json_number(paired, "difference");
-        sum += difference;
-        json_object_array_add(differences, json_object_new_double(difference));
-        json_object_array_add(intervals, json_object_get(cllm__json_at(paired, "interval")));
-    }
-    cllm__json_put_text(object, "best_baseline", cllm__json_shown(first, "best_baseline"));
-    cllm__json_put_text(object, "metric", cllm__json_shown(first, "metric"));
-    add_number(object, "difference", sum / (double)n);
-    json_object_object_add(object, "differences", differences);
-    json_object_object_add(object, "intervals", intervals);
-    return object;
+/* Adds a model's NDCG of each user, `weight` times. */
+static void add_users(float *values, const cllm__evaluation *e, const char *model, double weight) {
+    size_t m = 0, v = 0, wanted = cllm__cutoffs_index(&e->cutoffs, CLLM__NDCG, 100);
+    while (m < e->n_models && strcmp(e->models[m].name, model) != 0) m++;
+    while (v < e->n_kept && e->kept[v] != wanted) v++;
+    CLLM_ASSERT(m < e->n_models && v < e->n_kept);
+    for (size_t u = 0; u < e->n_users; u++) values[u] += (float)(weight * (double)e->models[m].kept[u * e->n_kept + v]);
 }
 
-static struct json_object *mean_of(const cllm__report_run *const *series, size_t n) {
+/* The runs' mean of each user against the baseline. */
+static cllm_status compare_means(cllm__paired_test *test, const cllm__report_run *const *series, size_t n, const char *baseline, cllm_error *err) {
+    size_t users = series[0]->measured->n_users;
+    float *values;
+    CLLM_TRY(CLLM_NEW(values, 2 * users, err));
+    memset(values, 0, 2 * users * sizeof *values);
+    for (size_t i = 0; i < n; i++) add_users(values, series[i]->measured, cllm__report_own_model(series[i]), 1.0 / (double)n);
+    add_users(values + users, series[0]->measured, baseline, 1);
+    cllm_status status = cllm__compare(NULL, values, 1, values + users, 1, users, 0, 1, test, err);
+    cllm__free(values);
+    return status;
+}
+
+/* Nothing if there are no baselines. */
+static cllm_status add_paired(struct json_object *mean, const cllm__report_run *const *series, size_t n, cllm_error *err) {
+    struct json_object *first = cllm__json_at(series[0]->evaluation, "paired");
+    if (first == NULL) return CLLM_OK;
+    cllm__paired_test test;
+    CLLM_TRY(compare_means(&test, series, n, cllm__json_shown(first, "best_baseline"), err));
+    struct json_object *object = json_object_new_object(), *differences = json_object_new_array(), *intervals = json_object_new_array();
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *paired = cllm__json_at(series[i]->evaluation, "paired");
+        json_object_array_add(differences, json_object_new_double(cllm__json_number(paired, "difference")));
+        json_object_array_add(intervals, json_object_get(cllm__json_at(paired, "interval")));
+    }
+    struct json_object *interval = json_object_new_array();
+    json_object_array_add(interval, json_object_new_double(test.interval.low));
+    json_object_array_add(interval, json_object_new_double(test.interval.high));
+    cllm__json_put_text(object, "best_baseline", cllm__json_shown(first, "best_baseline"));
+    cllm__json_put_text(object, "metric", cllm__json_shown(first, "metric"));
+    add_number(object, "difference", test.difference);
+    json_object_object_add(object, "interval", interval);
+    add_number(object, "p", test.p);
+    json_object_object_add(object, "differences", differences);
+    json_object_object_add(object, "intervals", intervals);
+    json_object_object_add(mean, "paired", object);
+    return CLLM_OK;
+}
+
+/* Takes its place in `means` in every case. */
+static cllm_status add_mean(struct json_object *means, const cllm__report_run *const *series, size_t n, cllm_error *err) {
     struct json_object *object = json_object_new_object(), *runs = json_object_new_array(), *seeds = json_object_new_array();
+    json_object_array_add(means, object);
     double seconds = 0, memory = 0;
     for (size_t i = 0; i < n; i++) {
         json_object_array_add(runs, json_object_new_string(series[i]->name));
@@ -101,20 +131,22 @@ static struct json_object *mean_of(const cllm__report_run *const *series, size_t
     json_object_object_add(object, "runs", runs);
     json_object_object_add(object, "seeds", seeds);
     json_object_object_add(object, "mean", mean_metrics(series, n));
-    struct json_object *paired = mean_paired(series, n);
-    if (paired != NULL) json_object_object_add(object, "paired", paired);
     add_number(object, "training_seconds", seconds / (double)n);
     if (memory > 0) add_number(object, "peak_memory_bytes", memory);
-    return object;
+    return add_paired(object, series, n, err);
 }
 
-struct json_object *cllm__report_means(const cllm__report_data *data) {
-    const cllm__report_run **series = cllm__alloc(data->n_runs, sizeof *series);
-    struct json_object *means = series != NULL ? json_object_new_array() : NULL;
-    for (size_t first = 0; means != NULL && first < data->n_runs; first++) {
+cllm_status cllm__report_means(struct json_object **out, const cllm__report_data *data, cllm_error *err) {
+    const cllm__report_run **series;
+    CLLM_TRY(CLLM_NEW(series, data->n_runs, err));
+    struct json_object *means = json_object_new_array();
+    cllm_status status = CLLM_OK;
+    for (size_t first = 0; first < data->n_runs && status == CLLM_OK; first++) {
         size_t n = find_series(data, first, series);
-        if (n > 1) json_object_array_add(means, mean_of(series, n));
+        if (n > 1) status = add_mean(means, series, n, err);
     }
     cllm__free(series);
-    return means;
+    if (status == CLLM_OK) *out = means;
+    else json_object_put(means);
+    return status;
 }

@@ -215,17 +215,10 @@ void cllm__report_tables(cllm__page *page, const cllm__report_data *data, size_t
 
 /* ---- Means over seeds ---- */
 
-/* The mean of the paired differences, and how far they lie apart. */
 static void mean_difference_cell(cllm__page *page, struct json_object *paired) {
-    struct json_object *differences = cllm__json_at(paired, "differences");
-    size_t n = json_object_array_length(differences);
-    double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < n; i++) {
-        double difference = json_object_get_double(json_object_array_get_idx(differences, i));
-        low = fmin(low, difference);
-        high = fmax(high, difference);
-    }
-    cllm__page_put(page, "<td class=\"n\">%+.4f<small>%+.4f to %+.4f</small><small>", cllm__json_number(paired, "difference"), low, high);
+    double low, high;
+    cllm__report_interval(cllm__json_at(paired, "interval"), &low, &high);
+    cllm__page_put(page, "<td class=\"n\">%+.4f<small>[%+.4f, %+.4f]</small><small>", cllm__json_number(paired, "difference"), low, high);
     cllm__page_text(page, cllm__json_shown(paired, "best_baseline"), 40);
     cllm__page_put(page, "</small></td>");
 }
@@ -264,8 +257,8 @@ void cllm__report_mean_table(cllm__page *page, const cllm__report_data *data, si
         struct json_object *mean = json_object_array_get_idx(data->means, i);
         if (strcmp(cllm__json_shown(mean, "hash"), cllm__json_shown(first->run.manifest, "dataset/hash")) != 0) continue;
         if (!begun) {
-            cllm__page_put(page, "<h3>Means over seeds</h3>\n<div class=\"wide\"><table><caption>Runs that differ in their seed alone; in small print the "
-                                 "smallest and the largest difference.</caption><thead><tr><th scope=\"col\">runs</th><th scope=\"col\">seeds</th>");
+            cllm__page_put(page, "<h3>Means over seeds</h3>\n<div class=\"wide\"><table><caption>Runs that differ in their seed alone; in small print the 95 %% "
+                                 "interval of each user's mean over them against the baseline.</caption><thead><tr><th scope=\"col\">runs</th><th scope=\"col\">seeds</th>");
             for (size_t h = 0; h < json_object_array_length(headline); h++) {
                 cllm__page_put(page, "<th scope=\"col\" class=\"n\">");
                 cllm__page_text(page, cllm__json_shown(json_object_array_get_idx(headline, h), "label"), 0);

@@ -64,7 +64,9 @@ equal "the best baseline" "$(get runs/0/evaluation/paired/best_baseline)" "$(get
 equal "models of a later run" "$(get -n runs/2/evaluation/models)" 2
 awk -v a="$(get runs/0/evaluation/models/cllm4rec/ndcg@100)" -v b="$(get runs/2/evaluation/models/cllm4rec/ndcg@100)" -v m="$(get means/0/mean/ndcg@100)" \
     -v da="$(get runs/0/evaluation/paired/difference)" -v db="$(get runs/2/evaluation/paired/difference)" -v d="$(get means/0/paired/difference)" \
-    'function same(x, y) { return x - y < 1e-9 && y - x < 1e-9 } BEGIN { exit !(same((a + b) / 2, m) && same((da + db) / 2, d)) }' || die "these are no means: $(cat stdout)"
+    'function same(x, y) { return x - y < 2e-6 && y - x < 2e-6 } BEGIN { exit !(same((a + b) / 2, m) && same((da + db) / 2, d)) }' || die "these are no means: $(cat stdout)"
+awk -v low="$(get means/0/paired/interval/0)" -v d="$(get means/0/paired/difference)" -v high="$(get means/0/paired/interval/1)" -v p="$(get means/0/paired/p)" \
+    'BEGIN { exit !(low <= d && d <= high && high - low < 2 && p > 0 && p <= 1) }' || die "the mean difference lies outside its interval: $(cat stdout)"
 awk -v a="$(get runs/0/peak_memory_bytes)" -v b="$(get runs/2/peak_memory_bytes)" -v m="$(get means/0/peak_memory_bytes)" \
     'BEGIN { exit !(a > 1e6 && b > 1e6 && m == (a > b ? a : b)) }' || die "the peak of memory is not told: $(cat stdout)"
 if command -v python3 >/dev/null; then
@@ -72,6 +74,7 @@ if command -v python3 >/dev/null; then
     "$results" <stdout >rows || die "tools/results fails on the report"
     mean=$(awk -v v="$(get means/0/mean/ndcg@100)" 'BEGIN { v = sprintf("%.4f", v); sub(/^0/, "", v); print v }')
     grep -q -F -e "| **mean, preset paper** | 1, 7 |" rows && grep -q "\*\*mean.* | $mean | " rows || die "no row of means with $mean: $(cat rows)"
+    grep -q "\*\*mean.*\[[-+][.0-9]*, [-+][.0-9]*\] ($(get means/0/paired/best_baseline))" rows || die "the mean difference has no interval: $(cat rows)"
     grep -q "train .*data -o lambda0 --preset paper .*--set lambda-c=0" rows || die "no command of a run: $(cat rows)"
     equal "rows of baselines and runs" "$(grep -c '^| [a-z]' rows)" 12
     ! echo '{"runs": [{}]}' | "$results" >rows 2>stderr || die "tools/results takes what is no report"
