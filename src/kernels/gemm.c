@@ -5,6 +5,9 @@
  * missing rows of the last tile are zero (AMX asks for eights: gemm_onednn.h). A task is a tile with a piece of the columns,
  * computed into scratch and stored from there; the tiles of a piece follow each other, so that the piece is read from the
  * second-level cache. Bits don't depend on how a product is divided (gemm_onednn.h).
+ *
+ * Where few rows pass a matrix in f32, reading it takes as long as multiplying. The loops of the operations' table then read
+ * ahead, which oneDNN does not, and sum in its order.
  */
 #include "kernels/gemm.h"
 
@@ -22,8 +25,9 @@
 #include "kernels/ops_table.h"
 #include "kernels/scratch.h"
 
-/* WIDEST: panels of a piece. FEW: tiles that may be too few for the workers. GROUP: columns that are turned from 8 bits into f32 at a time. */
-enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4, FEW = 5, GROUP = 8 * CLLM__PANEL };
+/* WIDEST: panels of a piece. FEW: tiles that may be too few for the workers. GROUP: columns that are turned from 8 bits into f32 at a time.
+ * FEW_ROWS: of a product that the loops make; all pass in one go. LOOP_BLOCK: their block where oneDNN's order is not asked for. */
+enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4, FEW = 5, GROUP = 8 * CLLM__PANEL, FEW_ROWS = 48, LOOP_BLOCK = 256 };
 _Static_assert(WIDEST * (int)CLLM__PANEL <= (int)CLLM__AMX_WIDEST && (int)TILE % (int)CLLM__AMX_UNIT == 0 && (int)K_BLOCK <= (int)CLLM__AMX_DEEPEST, "products keep to AMX's bounds");
 /* Bytes of a piece, at most: it stays in a second-level cache of 1 MiB beside rows of x. */
 enum { PIECE_BYTES = 768 << 10 };
@@ -227,7 +231,8 @@ typedef struct product {
     bool add;
 
     bool amx;
-    size_t unit; /* rows of a tile are a multiple of it */
+    size_t block; /* by loops: of k; 0: by oneDNN */
+    size_t unit;  /* rows of a tile are a multiple of it */
     size_t units, tiles;
     size_t pieces, width; /* columns */
 
@@ -249,7 +254,7 @@ static size_t element_size(const product *run) {
 
 /* Whether x as it stands cannot be handed to oneDNN: wrong type, or not dense. */
 static bool must_prepare(const product *run) {
-    return run->w.bf16 || run->w.rounded || (run->w.onednn && run->ld_x != run->w.k);
+    return run->w.bf16 || run->w.rounded || (run->block == 0 && run->ld_x != run->w.k);
 }
 
 /* The rows [begin, end) of x, dense and in the type of the product; rows that x does not have are zero. */
@@ -294,8 +299,8 @@ static void product_task(void *context, size_t index, int worker) {
     const unsigned char *panels = (const unsigned char *)w->panels + first / CLLM__PANEL * panel_bytes(w);
     const float *bias = run->bias == NULL ? NULL : run->bias + first;
     float *y = run->y + begin * run->ld_y + first;
-    if (!w->onednn) {
-        run->ops->panel_product(y, run->ld_y, x, ld_x, rows, w->k, (const float *)(const void *)panels, w->k_padded, n, bias, run->add);
+    if (run->block > 0) {
+        run->ops->panel_product(y, run->ld_y, x, ld_x, rows, w->k, run->block, (const float *)(const void *)panels, w->k_padded, n, bias, run->add);
         return;
     }
     int high = height > run->units / run->tiles * run->unit ? HIGH : LOW;
@@ -307,6 +312,7 @@ static void product_task(void *context, size_t index, int worker) {
 }
 
 static void plan(product *run) {
+    run->block = !run->w.onednn ? LOOP_BLOCK : run->w.bf16 || run->m > FEW_ROWS ? 0 : cllm__onednn_block(run->w.k);
     run->amx = run->w.bf16 && cllm__onednn_amx();
     run->unit = run->amx ? CLLM__AMX_UNIT : QUAD;
     run->units = (run->m + run->unit - 1) / run->unit;
@@ -314,7 +320,7 @@ static void plan(product *run) {
     run->width = piece_width(&run->w, run->tiles);
     run->pieces = (run->w.n + run->width - 1) / run->width;
     bool whole = run->m % run->unit == 0;
-    run->ready_from = must_prepare(run) ? 0 : run->w.onednn && !whole ? tile_begin(run, run->tiles - 1) : run->m;
+    run->ready_from = must_prepare(run) ? 0 : run->block == 0 && !whole ? tile_begin(run, run->tiles - 1) : run->m;
     run->ready_rows = run->ready_from >= run->m ? 0 : run->units * run->unit - run->ready_from;
 }
 
@@ -342,11 +348,11 @@ static cllm_status multiply(cllm__pool *pool, float *y, size_t ld_y, const float
     int threads = cllm__pool_threads(pool);
     plan(&run);
     size_t ready_bytes = round_up(run.ready_rows * w.k * element_size(&run), 64);
-    size_t bytes = ready_bytes + (w.onednn ? (size_t)threads * PART * sizeof(float) : 0);
+    size_t bytes = ready_bytes + (run.block == 0 ? (size_t)threads * PART * sizeof(float) : 0);
     if (bytes > 0) CLLM_TRY(cllm__scratch_take(&scratch, bytes, 1, err));
     run.ready = scratch;
     run.parts = (float *)(void *)(run.ready + ready_bytes);
-    if (w.onednn) CLLM_TRY_CLEAN(take_teams(&run, threads, err));
+    if (run.block == 0) CLLM_TRY_CLEAN(take_teams(&run, threads, err));
     size_t groups = (run.ready_rows + PREPARE_ROWS - 1) / PREPARE_ROWS;
     cllm__pool_run(groups <= 4 ? NULL : pool, groups, prepare_task, &run);
     size_t tasks = run.tiles * run.pieces;

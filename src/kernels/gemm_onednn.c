@@ -3,6 +3,7 @@
 #ifndef CLLM_REF64
 
 #include <dnnl.h>
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ static dnnl_engine_t g_engine;
 static product *g_products[BUCKETS];
 static size_t g_created;
 static char g_isa[2][64];
+static bool g_in_blocks;
 
 static int begin_single(void) {
     int threads = omp_get_max_threads();
@@ -96,44 +98,6 @@ cleanup:
     return done;
 }
 
-static void probe(void) {
-    int threads = begin_single();
-    if (ok(dnnl_engine_create(&g_engine, dnnl_cpu, 0))) {
-        for (int bf16 = 0; bf16 < 2; bf16++) {
-            product trial = {.shape = {.h = 64, .n = 192, .k = 96, .bf16 = bf16 != 0}};
-            if (build(&trial, g_isa[bf16], sizeof g_isa[bf16])) dnnl_primitive_destroy(trial.primitive);
-        }
-    }
-    end_single(threads);
-}
-
-bool cllm__onednn_has(bool bf16) {
-    pthread_once(&g_once, probe);
-#if defined(__x86_64__)
-    if (bf16 && !__builtin_cpu_supports("avx512bf16")) return false;
-#endif
-    return g_isa[bf16][0] != '\0';
-}
-
-const char *cllm__onednn_isa(bool bf16) {
-    pthread_once(&g_once, probe);
-    return g_isa[bf16];
-}
-
-bool cllm__onednn_amx(void) {
-    return cllm__onednn_has(true) && strstr(g_isa[true], "amx") != NULL;
-}
-
-static size_t bucket_of(cllm__onednn_shape s) {
-    size_t hash = s.k * 0x9E3779B97F4A7C15u + s.n;
-    hash = hash * 0x9E3779B97F4A7C15u + s.h * 2 + (s.bf16 ? 1 : 0);
-    return (hash * 0x9E3779B97F4A7C15u) >> 56;
-}
-
-static bool same(cllm__onednn_shape a, cllm__onednn_shape b) {
-    return a.h == b.h && a.n == b.n && a.k == b.k && a.bf16 == b.bf16;
-}
-
 static void free_team(cllm__onednn_team *team) {
     for (int i = 0; i < team->workers; i++) {
         arguments *a = &team->each[i];
@@ -166,6 +130,102 @@ static cllm__onednn_team *new_team(product *p, int workers) {
         }
     }
     return team;
+}
+
+bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels) {
+    arguments *a = &team->each[worker];
+    dnnl_exec_arg_t list[4] = {{DNNL_ARG_SRC, a->x}, {DNNL_ARG_WEIGHTS, a->w}, {DNNL_ARG_DST, a->y}};
+    int count = 3;
+    /* The casts drop a const that oneDNN's interface does not know. */
+    if (!ok(dnnl_memory_set_data_handle(a->x, (void *)x)) || !ok(dnnl_memory_set_data_handle(a->w, (void *)panels)) ||
+        !ok(dnnl_memory_set_data_handle(a->y, y)))
+        return false;
+    if (a->scratch != NULL) list[count++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, a->scratch};
+    int threads = begin_single();
+    bool done = ok(dnnl_primitive_execute(team->product->primitive, a->stream, count, list)) && ok(dnnl_stream_wait(a->stream));
+    end_single(threads);
+    return done;
+}
+
+static size_t block_of(size_t k) {
+    return k > 1024 ? 1024 : 512;
+}
+
+/* Whether some products sum as cllm__onednn_block() says. */
+static bool sums_in_blocks(size_t k) {
+    enum { ROWS = 8, MOST = 1600 };
+    product trial = {.shape = {.h = ROWS, .n = CLLM__PANEL, .k = k}};
+    float *x = cllm__alloc((ROWS + CLLM__PANEL) * MOST + ROWS * CLLM__PANEL, sizeof *x), *w = x + ROWS * MOST, *y = w + CLLM__PANEL * MOST;
+    if (x == NULL) return false;
+    if (!build(&trial, NULL, 0)) {
+        cllm__free(x);
+        return false;
+    }
+    uint32_t state = 1;
+    for (size_t i = 0; i < (ROWS + CLLM__PANEL) * MOST; i++) {
+        state = state * 1664525 + 1013904223;
+        x[i] = (float)(int32_t)state * 0x1p-31f;
+    }
+    cllm__onednn_team *team = new_team(&trial, 1);
+    bool same = team != NULL && cllm__onednn_run(team, 0, y, x, w);
+    for (size_t i = 0; same && i < ROWS * CLLM__PANEL; i += 37) {
+        const float *row = x + i / CLLM__PANEL * k, *column = w + i % CLLM__PANEL;
+        float sum = 0;
+        for (size_t p = 0; p < k; p += block_of(k)) {
+            float part = 0;
+            for (size_t q = p; q < k && q < p + block_of(k); q++) part = fmaf(row[q], column[q * CLLM__PANEL], part);
+            sum = p == 0 ? part : sum + part;
+        }
+        same = sum == y[i];
+    }
+    if (team != NULL) free_team(team);
+    dnnl_primitive_destroy(trial.primitive);
+    cllm__free(x);
+    return same;
+}
+
+static void probe(void) {
+    int threads = begin_single();
+    if (ok(dnnl_engine_create(&g_engine, dnnl_cpu, 0))) {
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            product trial = {.shape = {.h = 64, .n = 192, .k = 96, .bf16 = bf16 != 0}};
+            if (build(&trial, g_isa[bf16], sizeof g_isa[bf16])) dnnl_primitive_destroy(trial.primitive);
+        }
+        g_in_blocks = sums_in_blocks(640) && sums_in_blocks(1600);
+    }
+    end_single(threads);
+}
+
+bool cllm__onednn_has(bool bf16) {
+    pthread_once(&g_once, probe);
+#if defined(__x86_64__)
+    if (bf16 && !__builtin_cpu_supports("avx512bf16")) return false;
+#endif
+    return g_isa[bf16][0] != '\0';
+}
+
+const char *cllm__onednn_isa(bool bf16) {
+    pthread_once(&g_once, probe);
+    return g_isa[bf16];
+}
+
+bool cllm__onednn_amx(void) {
+    return cllm__onednn_has(true) && strstr(g_isa[true], "amx") != NULL;
+}
+
+size_t cllm__onednn_block(size_t k) {
+    pthread_once(&g_once, probe);
+    return g_in_blocks ? block_of(k) : 0;
+}
+
+static size_t bucket_of(cllm__onednn_shape s) {
+    size_t hash = s.k * 0x9E3779B97F4A7C15u + s.n;
+    hash = hash * 0x9E3779B97F4A7C15u + s.h * 2 + (s.bf16 ? 1 : 0);
+    return (hash * 0x9E3779B97F4A7C15u) >> 56;
+}
+
+static bool same(cllm__onednn_shape a, cllm__onednn_shape b) {
+    return a.h == b.h && a.n == b.n && a.k == b.k && a.bf16 == b.bf16;
 }
 
 cllm_status cllm__onednn_take(cllm__onednn_team **out, cllm__onednn_shape shape, int workers, cllm_error *err) {
@@ -215,21 +275,6 @@ void cllm__onednn_give(cllm__onednn_team *team) {
     team->next = team->product->idle;
     team->product->idle = team;
     pthread_mutex_unlock(&g_mutex);
-}
-
-bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void *x, const void *panels) {
-    arguments *a = &team->each[worker];
-    dnnl_exec_arg_t list[4] = {{DNNL_ARG_SRC, a->x}, {DNNL_ARG_WEIGHTS, a->w}, {DNNL_ARG_DST, a->y}};
-    int count = 3;
-    /* The casts drop a const that oneDNN's interface does not know. */
-    if (!ok(dnnl_memory_set_data_handle(a->x, (void *)x)) || !ok(dnnl_memory_set_data_handle(a->w, (void *)panels)) ||
-        !ok(dnnl_memory_set_data_handle(a->y, y)))
-        return false;
-    if (a->scratch != NULL) list[count++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, a->scratch};
-    int threads = begin_single();
-    bool done = ok(dnnl_primitive_execute(team->product->primitive, a->stream, count, list)) && ok(dnnl_stream_wait(a->stream));
-    end_single(threads);
-    return done;
 }
 
 size_t cllm__onednn_created(void) {

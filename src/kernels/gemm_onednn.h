@@ -7,6 +7,9 @@
  * implementations of oneDNN (the only ones below AVX-512) don't have this property, so elsewhere gemm.c uses the loops of
  * the operations' table.
  *
+ * In f32 that function is: sums over blocks of k, each in the order of k with fused multiply-adds, the blocks' sums added in order;
+ * cllm__onednn_block() is the block. It is looked at when a process begins, so that another oneDNN may do otherwise.
+ *
  * With AMX, products in bf16 have it within bounds only. oneDNN leaves AMX alone for small products (h ≤ 32 and h·n ≤ 256; a k
  * of at most 16 always), which sums in another order; and it cuts k where a tile's operands outgrow the second-level cache,
  * which depends on n and h. Measured with 2.6.3 and 2 MiB of that cache, all h ≤ 64: the bits are the row's own for n ≤ 256 up
@@ -33,6 +36,9 @@ bool cllm__onednn_has(bool bf16);
 const char *cllm__onednn_isa(bool bf16);
 /* Whether products in bf16 go to AMX, and have to keep to its bounds. */
 bool cllm__onednn_amx(void);
+
+/* Rows of k that products in f32 sum before they add to what came before; 0 if they do it in some other way. */
+size_t cllm__onednn_block(size_t k);
 
 /* y[h × n] = x[h × k]·w, all dense. */
 typedef struct cllm__onednn_shape {

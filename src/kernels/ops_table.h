@@ -61,8 +61,8 @@ typedef struct cllm__ops_table {
      * from[p·row + j·column], where row or column is 1; `n` ≤ 64 of its columns exist. */
     void (*pack_panel)(cllm__real *to, const cllm__real *from, size_t row, size_t column, size_t k, size_t k_padded, size_t n);
     void (*pack_panel_bf16)(uint16_t *to, const cllm__real *from, size_t row, size_t column, size_t k, size_t k_padded, size_t n);
-    /* y[rows × n] = x[rows × k]·panels (+ bias) (+ y). */
-    void (*panel_product)(cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t rows, size_t k,
+    /* y[rows × n] = x[rows × k]·panels (+ bias) (+ y). An element is the sum of its sums over blocks of k, each in the order of k. */
+    void (*panel_product)(cllm__real *y, size_t ld_y, const cllm__real *x, size_t ld_x, size_t rows, size_t k, size_t block,
                           const cllm__real *panels, size_t k_padded, size_t n, const cllm__real *bias, bool add);
     /* y[rows × n] = s (+ bias) (+ y), in this order. */
     void (*store_rows)(cllm__real *y, size_t ld_y, const cllm__real *s, size_t ld_s, size_t rows, size_t n, const cllm__real *bias,

@@ -471,7 +471,7 @@ static void check_panels(const cllm__ops_table *ops) {
             fill(w, k * n, GAUSSIAN, 2);
             for (size_t p = 0; p < panels; p++)
                 ops->pack_panel(packed + p * 64 * k_padded, w + p * 64 * (transposed ? k : 1), transposed ? 1 : n, transposed ? k : 1, k, k_padded, n - p * 64 < 64 ? n - p * 64 : 64);
-            ops->panel_product(y, n, x, k, m, k, packed, k_padded, n, NULL, false);
+            ops->panel_product(y, n, x, k, m, k, transposed ? 32 : 256, packed, k_padded, n, NULL, false);
             for (size_t i = 0; i < m; i++)
                 for (size_t j = 0; j < n; j++) {
                     double sum = 0, size = 0;
