@@ -301,7 +301,8 @@ typedef struct cllm_session cllm_session;
 CLLM_API CLLM_CHECK cllm_status cllm_session_open(cllm_session **session, const cllm_model *model, int threads, cllm_error *err);
 CLLM_API void cllm_session_close(cllm_session *session);
 
-/* What an item must have: `field` is "category" or "brand". Of several categories one is enough; case does not matter. */
+/* What an item must have: `field` is "category" or "brand". Of several categories one is enough; case does not matter. The value "": that it
+ * has none. */
 typedef struct cllm_condition {
     const char *field, *value;
 } cllm_condition;
