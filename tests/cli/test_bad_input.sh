@@ -97,7 +97,7 @@ for value in -1 0 1.5 '"one"' 1e30 null; do
 done
 no_run 3 'wordless' train data -o y --backbone wordless
 for setting in epochs=0/0/0 epochs=-1/0/0 lr=nan lr=-1 batch=-3 lambda-c=nan dropout=1.5 mask-share=2 content-share=0 seed=-1 "seed= -1" max-text-tokens=0 monitor=; do
-    no_run 2 "${setting%%=*}" train data -o y --set $setting
+    no_run 2 "${setting%%=*}" train data -o y --set "$setting"
 done
 no_run 2 'give a whole number' train data -o y --threads -1
 no_run 2 'give a time' train data -o y --budget -5m
