@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(code == -1 || code == 0 || code == cllm_status_exit_code(CLLM_ERR_USAGE));
     FUZZ_CHECK(whole >= 0 && positive >= 1 && isfinite(number) && isfinite(seconds) && seconds > 0);
     if (word != NULL && options_parse_ks(word, ks, 16, &n_ks)) {
-        FUZZ_CHECK(n_ks >= 1 && n_ks <= 16);
+        FUZZ_CHECK(n_ks >= 1 && n_ks <= 16 && strchr(word, '-') == NULL);
         for (size_t i = 0; i < n_ks; i++) FUZZ_CHECK(ks[i] >= 1);
     }
     text_list_free(&list);

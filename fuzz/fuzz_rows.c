@@ -65,7 +65,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_rows(path, &options);
     read_fields(path, CLLM__COLUMN_ITEM, &options);
     read_fields(path, CLLM__COLUMN_USER, &options);
-    options.format = CLLM__FORMAT_SEQUENCE;
+    options.columns[CLLM__COLUMN_USER] = "2";
+    options.columns[CLLM__COLUMN_ITEM] = "user";
+    read_rows(path, &options);
+    options.columns[CLLM__COLUMN_ITEM] = "18446744073709551617";
+    read_rows(path, &options);
+    options = (cllm__row_options){.delimited = cllm__delimited_defaults(), .format = CLLM__FORMAT_SEQUENCE};
     read_rows(path, &options);
     options =
         (cllm__row_options){.delimited = cllm__delimited_defaults(), .encoding = CLLM_ENCODING_LATIN1, .needs_text = true};

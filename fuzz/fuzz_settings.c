@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             FUZZ_CHECK(err.message[0] != '\0' && memcmp(&before, &config, sizeof config) == 0);
             continue;
         }
+        FUZZ_CHECK(strncmp(line, "seed=", 5) != 0 || strchr(line, '-') == NULL); /* which strtoull would take for a large number */
         size_t length = strcspn(line, "=");
         if (length >= sizeof name) continue;
         memcpy(name, line, length);

@@ -182,15 +182,20 @@ seeds("monitor", paper="recall_capped@20+recall_capped@40+ndcg@100", one="hit@1"
       many="+".join(f"map@{k}" for k in range(1, 40)), bare="mrr", twice="ndcg@5@5", sign="ndcg@-5")
 
 
-def arrays(**given):
-    """A safetensors file of arrays: name=(dtype, struct's code, shape, values)."""
-    header, data = {}, b""
-    for name, (dtype, code, shape, values) in given.items():
+def named(parts, metadata=None):
+    """A safetensors file of parts {name: (dtype, struct's code, shape, values)}."""
+    header, data = {} if metadata is None else {"__metadata__": metadata}, b""
+    for name, (dtype, code, shape, values) in parts.items():
         packed = struct.pack(f"<{len(values)}{code}", *values)
-        header[name.replace("_", ".")] = tensor(dtype, shape, len(data), len(data) + len(packed))
+        header[name] = tensor(dtype, shape, len(data), len(data) + len(packed))
         data += packed
     text = json.dumps(header)
     return safetensors(text, data, -(8 + len(text)) % 8)
+
+
+def arrays(**given):
+    """The same, of name=(...), with a point for each underscore."""
+    return named({name.replace("_", "."): part for name, part in given.items()})
 
 
 def linear(start=(0, 1, 3, 3), items=(1, 0, 2), values=(0.5, -1, 2), n=None):
@@ -269,4 +274,68 @@ seeds("study_state", done=json.dumps({**sweep, "trials": [trial(result(0.5), res
       study_seeds=json.dumps({**study, "seeds": 1.5}), study_many=json.dumps({**study, "seeds": 1e9}), study_scale=json.dumps({**study, "scale": None}), study_results=json.dumps({**study, "results": {"1 shop | strengths | 0 | seed 1": 1}}))
 seeds("options", all="--flag\n--word\n5,10\n--list\na\n--list=b\n-t\n2\n-k7\n--positive\n3\n--seed=18446744073709551615\n--number\n-1.5e3\n--time\n30m\nleft\n",
       zero="--positive\n0\n", numbers="-k\n281474976710657\n", minus="--count\n-0\n", huge="--number=1e999\n", nan="--number=nan\n", times="--time=0.5h\n", time_long="--time=1e308d\n", time_unit="--time=3ms\n",
-      unknown="--no\n", cut="--word\n", short="-fz\n", letters="-fkt\n", ks="-w5,0\n", ks_long="-w" + ",".join("9" * 20) + "\n", ends="--\n--flag\n-f\n", help="--he\n", equals="--flag=1\n", empty="--=\n-\n")
+      unknown="--no\n", cut="--word\n", short="-fz\n", letters="-fkt\n", ks="-w5,0\n", ks_minus="-w-18446744073709551615\n", ks_later="--word\n5,-18446744073709551615\n", ks_long="-w" + ",".join("9" * 20) + "\n", ends="--\n--flag\n-f\n", help="--he\n", equals="--flag=1\n", empty="--=\n-\n")
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+def checkpoint(parts=None, scalars=None, dtype="F32", code="f", value=0.5, users=3, items=4, width=4, words=2, step=1):
+    """Of fuzz_checkpoint.c's trainer, at the second epoch of the recommendation stage; `parts` and `scalars` replace some or, None, remove them."""
+    table = lambda rows: (dtype, code, [rows, width], [value] * (rows * width))
+    steps = lambda rows: ("U64", "Q", [rows], [step] * rows)
+    all_parts = {}
+    for tables in ("collab", "content", "best.collab", "best.content"):
+        all_parts |= {f"{tables}.users": table(users), f"{tables}.items": table(items)}
+    for of, rows in (("collab.users", users), ("collab.items", items), ("content.users", users), ("content.items", items), ("vectors", words)):
+        all_parts |= {f"adam.{of}.first": table(rows), f"adam.{of}.second": table(rows), f"adam.{of}.step": steps(rows)}
+    all_parts |= {"composer.free": table(items), "composer.vectors": table(words)} | (parts or {})
+    all_scalars = {"format": "cllm4rec checkpoint 1", "phase": "3", "epoch": "1", "batch": "0", "best.known": "1", "best.monitor": "0x1p-1", "best.epoch": "0",
+                   "lowest.collab": "0x1.8p+1", "lowest.content": "inf", "adam.collab.step": "2", "adam.content.step": "1", "extra": "{}"}
+    all_scalars |= {f"sum.{name}": "0x0p+0" for name in ("nll", "regulariser", "prior", "total", "seconds")}
+    all_scalars |= {f"sum.{name}": "0" for name in ("steps", "sequences", "rows", "targets", "predictions")} | (scalars or {})
+    return named({k: v for k, v in all_parts.items() if v}, {k: v for k, v in all_scalars.items() if v is not None})
+
+
+with_scalar = lambda **scalars: checkpoint(scalars={name.replace("_", "."): value for name, value in scalars.items()})
+first = {"phase": "0", "epoch": "0", "best.known": "0", "best.monitor": "-inf", "best.epoch": "-1", "lowest.collab": "inf", "adam.collab.step": "0", "adam.content.step": "0"}
+twice = checkpoint().replace(b'"best.content.users"', b'"best.collab.users"', 1)
+seeds("checkpoint", good=checkpoint(), first=checkpoint(scalars=first, step=0), amid=with_scalar(batch="1", sum_steps="1", sum_targets="2", sum_nll="0x1p+2"), done=with_scalar(phase="5", epoch="0"),
+      cut=checkpoint()[:-50], twice=struct.pack("<Q", struct.unpack("<Q", twice[:8])[0] - 1) + twice[8:], none=named({}, {"format": "cllm4rec checkpoint 1"}), bare=checkpoint(parts={"adam.vectors.step": None}),
+      format=with_scalar(format="cllm4rec checkpoint 2"), extra=with_scalar(extra=None), missing=with_scalar(sum_rows=None), half=checkpoint(dtype="F16", code="e"), wide=checkpoint(width=5),
+      more=checkpoint(items=5), flat=checkpoint(parts={"collab.users": ("F32", "f", [12], [0.5] * 12)}), nan=checkpoint(parts={"best.collab.items": ("F32", "f", [4, 4], [NAN] * 16)}),
+      infinite=checkpoint(parts={"adam.vectors.second": ("F32", "f", [2, 4], [INFINITE] * 8)}), large=checkpoint(value=3e38), negative=checkpoint(value=-1),
+      row_ahead=checkpoint(step=3), steps=with_scalar(adam_collab_step="1152921504606846976"), batch=with_scalar(batch="3"), batch_minus=with_scalar(batch="-18446744073709551615"), phase=with_scalar(phase="9"),
+      epoch=with_scalar(epoch="2"), epoch_minus=with_scalar(epoch="-1"), epoch_long=with_scalar(epoch="4294967296"), count_long=with_scalar(sum_rows="99999999999999999999"), best_low=with_scalar(best_epoch="-2147483648"),
+      best_far=with_scalar(best_epoch="2147483647"), monitor_nan=with_scalar(best_monitor="nan"), lowest_nan=with_scalar(lowest_content="nan"), sum_infinite=with_scalar(sum_nll="inf"), word=with_scalar(sum_total="1x"), empty=with_scalar(phase=""))
+
+
+def item_states(dims=2, width=3, axes=None, mean=None, vectors=(1, 2, 3, 4, -1, 0, 1, 0), out=4, dtype="F32", code="f", key="0123456789abcdef", form="cllm4rec states 1"):
+    parts = {"axes": (dtype, code, [dims, width], axes or [1.0] * (dims * width)), "mean": (dtype, code, [len(mean or [0] * width)], mean or [0.5] * width)}
+    if vectors is not None:
+        parts["vectors"] = (dtype, code, [dims, out], list(vectors))
+    return named(parts, {"format": form, "key": key})
+
+
+seeds("item_states", good=item_states(), untrained=item_states(vectors=None), narrow=item_states(vectors=(), out=0), none=item_states(dims=0, vectors=()), many=item_states(dims=4, vectors=(1,) * 16),
+      no_width=item_states(width=0), wide=item_states(width=4), cut=item_states()[:-9], half=item_states(dtype="F16", code="e"), fewer=item_states(vectors=(1, 2, 3, 4), out=2).replace(b"[2, 2]", b"[1, 4]"),
+      mean=item_states(mean=[1, 2]), nan=item_states(axes=[1, 2, 3, 4, 5, NAN]), infinite=item_states(vectors=(1, 2, 3, 4, 5, 6, 7, INFINITE)), large=item_states(axes=[3e38] * 6), same=item_states(axes=[0.0] * 6),
+      key_short=item_states(key="0123"), key_word=item_states(key="0123456789abcdeg"), key_blank=item_states(key=" -23456789abcdef"), format=item_states(form="cllm4rec states 2"),
+      twice=item_states().replace(b'"mean"', b'"axes"'), empty=b"", json="{}")
+
+
+def text_states(values=(1, 2, 3, 4, 5, 6, 7, 8), shape=(2, 4), dtype="F32", code="f", name="states", **metadata):
+    """Of fuzz_text_states.c's data; the program puts in the key and the checksum."""
+    known = {"format": "cllm4rec-text-states-1", "key": "0123456789abcdef", "checksum": "fedcba9876543210"}
+    return named({name: (dtype, code, list(shape), list(values))}, {k: v for k, v in (known | metadata).items() if v is not None})
+
+
+seeds("text_states", good=text_states(), nan=text_states((NAN,) * 8), checksum=text_states(checksum="0000000000000000"), no_checksum=text_states(checksum=None), key=text_states(key="0000000000000000"),
+      key_long=text_states(key="0123456789abcdef0"), no_key=text_states(key=None), format=text_states(format="cllm4rec-text-states-2"), turned=text_states(shape=(4, 2)), flat=text_states(shape=(8,)),
+      fewer=text_states(range(4), (1, 4)), more=text_states(range(12), (3, 4)), double=text_states(dtype="F64", code="d"), huge=text_states((), (2**62, 0)), name=text_states(name="state"),
+      cut=text_states()[:-4], long=text_states() + b"more", empty=b"", words=b"nonsense")
+seeds("conditions", category="category=home", brand="brand=ACME", both="category=Home\nbrand=acme\n", blank="category=Shelf 1", part="category=Shelf", outer="category= Home ", comma="category=Home, Shelf 1",
+      nothing="category=\n", no_brand="brand=\n", equals="brand==\ncategory=a=b", delimiter="category=,", bytes=b"brand=\xc3\x89clair\nbrand=\xc3", unknown="color=red\n", case="Category=Home\n",
+      bare="category\n=\nbrand", long="brand=" + "x" * 2000, long_field="f" * 2000 + "=1", many="category=Home\n" * 20, empty="")
+seeds("rungs", good="0.1,0.3,1\n1\n1.0\n0.5,1e0\n1e-3,0.25,0.5,0.75,1\n.125,.25,.375,.5,.625,.75,.875,1\n", wrong="\n,\n1,\n,1\n0.5\n0,1\n-1,1\n1,1\n0.5,0.4,1\n0.5,1,1\n0.5,2\n1;2\n0.5 1\n1x\n",
+      numbers="nan,1\n0.5,nan\ninf\n0.5,inf\n1e999\n1e-400,1\n0x.8,1\n0.9999999999999999999,1\n", many="0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,1\n", long="0.5," + "1" * 200 + "\n", blanks=" 0.5, 1\n0.5 ,1\n1 \n")

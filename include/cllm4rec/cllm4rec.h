@@ -101,8 +101,8 @@ typedef enum cllm_split_rule {
     CLLM_SPLIT_FILES      /* as the files valid and test say */
 } cllm_split_rule;
 
-/* `force`, here and below: a folder that is there already is replaced if it is of the same kind or empty, else it is CLLM_ERR_EXISTS
- * all the same: no data set gives way to a run. */
+/* `force`, here and below: a folder or file that is there already is replaced if it is of the same kind or empty, else it is CLLM_ERR_EXISTS
+ * all the same: no data set gives way to a run, and no other file to a report. */
 
 #define CLLM_QUOTE_NOTHING '\1' /* nothing quotes fields */
 
@@ -231,7 +231,7 @@ typedef struct cllm_report_options {
     const char *title;              /* NULL: one that names the data */
     const char *dataset, *split, *baselines, *profile; /* as in cllm_evaluate_options, for every run */
     size_t samples;                 /* users whose recommendations are shown */
-    bool force;                     /* replace an existing file */
+    bool force;                     /* replace an existing report */
     int threads;
     cllm_host host;
 } cllm_report_options;
@@ -301,7 +301,8 @@ typedef struct cllm_session cllm_session;
 CLLM_API CLLM_CHECK cllm_status cllm_session_open(cllm_session **session, const cllm_model *model, int threads, cllm_error *err);
 CLLM_API void cllm_session_close(cllm_session *session);
 
-/* What an item must have: `field` is "category" or "brand". Of several categories one is enough; case does not matter. */
+/* What an item must have: `field` is "category" or "brand". Of several categories one is enough; case does not matter. The value "": that it
+ * has none. */
 typedef struct cllm_condition {
     const char *field, *value;
 } cllm_condition;

@@ -2,6 +2,7 @@
 #include "backbone/backbone.h"
 
 #include "api/run.h"
+#include "backbone/checkpoint.h"
 #include "backbone/convert.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -127,8 +128,9 @@ static cllm_status make_folder(const char *path, const char *folder, const char 
     cllm__dtype dtype;
     cllm__tokenizer *tokenizer;
     char *temporary = NULL;
+    bool gguf;
     CLLM_TRY(cllm__dtype_parse(dtype_name, &dtype, err));
-    if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
+    CLLM_TRY(cllm__checkpoint_recognise(path, &gguf, err));
     CLLM_TRY(open_tokenizer_beside(&tokenizer, path, err));
     cllm_status status = cllm__folder_begin(folder, force, "config.json", &temporary, err);
     if (status == CLLM_OK) status = convert(path, temporary, folder, dtype, seed, tokenizer, err);

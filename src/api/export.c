@@ -105,8 +105,6 @@ static cllm_status export_folder(const cllm_model *model, const char *path, bool
 
 cllm_status cllm_export(const cllm_model *model, const char *path, bool force, cllm_error *err) {
     if (!ends_with(path, ".npz")) return export_folder(model, path, force, err);
-    if (cllm__path_exists(path) && !force) {
-        return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", path);
-    }
+    CLLM_TRY(cllm__file_check_kind(path, force, "PK\3\4", "users_collab.npy", err)); /* an archive, and what it holds first */
     return export_npz(model, path, err);
 }

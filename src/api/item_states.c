@@ -66,10 +66,10 @@ static cllm_status read_numbers(float **numbers, const cllm__tensor *tensor, con
 
 static cllm_status read_key(uint64_t *key, const cllm__safetensors *file, const char *path, cllm_error *err) {
     const char *format = cllm__safetensors_metadata(file, "format"), *text = cllm__safetensors_metadata(file, "key");
-    if (format == NULL || strcmp(format, FORMAT) != 0 || text == NULL || strlen(text) != 16) return damaged(path, err);
-    char *end;
-    *key = strtoull(text, &end, 16);
-    return *end == '\0' ? CLLM_OK : damaged(path, err);
+    if (format == NULL || strcmp(format, FORMAT) != 0 || text == NULL || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        return damaged(path, err);
+    *key = strtoull(text, NULL, 16);
+    return CLLM_OK;
 }
 
 cllm_status cllm__item_states_load(cllm__item_states *states, size_t width, const char *path, cllm_error *err) {

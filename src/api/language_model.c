@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/run.h"
+#include "backbone/checkpoint.h"
 #include "backbone/decoder.h"
 #include "base/alloc.h"
 #include "base/host.h"
@@ -23,7 +24,9 @@ typedef struct language_model {
 
 static cllm_status open_model(language_model *m, const char *path, const char *dtype_name, int threads, cllm_error *err) {
     cllm__dtype dtype;
+    bool gguf;
     CLLM_TRY(cllm__backbone_dtype_parse(dtype_name, CLLM__F32, &dtype, err));
+    CLLM_TRY(cllm__checkpoint_recognise(path, &gguf, err));
     CLLM_TRY(cllm__pool_create(&m->pool, threads, err));
     CLLM_TRY(cllm__tokenizer_open(&m->tokenizer, path, err));
     CLLM_TRY(cllm__backbone_open(&m->backbone, path, (cllm__backbone_options){.dtype = dtype, .words = cllm__tokenizer_size(m->tokenizer), .pool = m->pool}, err));

@@ -85,18 +85,17 @@ static cllm_status gather_history(cllm_session *s, const cllm_request *request, 
 
 /* ---- Candidates ---- */
 
-/* Whether one of the entries of a list ("Beauty, Makeup, Face") is `value`, in any case. */
+/* Whether one of the entries of a list ("Beauty, Makeup, Face") is `value`, in any case; for "" whether it has none. */
 static bool list_has(const char *list, const char *value) {
-    size_t wanted = strlen(value);
-    while (*list != '\0') {
-        list += strspn(list, " ,;|>");
+    size_t wanted = strlen(value), entries = 0;
+    for (; *(list += strspn(list, " ,;|>")) != '\0'; entries++) {
         size_t length = strcspn(list, ",;|>");
         size_t trimmed = length;
         while (trimmed > 0 && list[trimmed - 1] == ' ') trimmed--;
         if (trimmed == wanted && strncasecmp(list, value, wanted) == 0) return true;
         list += length;
     }
-    return false;
+    return wanted == 0 && entries == 0;
 }
 
 static cllm_status close_by_field(cllm_session *s, const cllm_condition *where, cllm_answer *answer) {

@@ -120,9 +120,7 @@ cllm_status cllm_report(const cllm_report_options *options, char **summary_json,
     if (options->n_runs == 0) return cllm__fail(err, CLLM_ERR_USAGE, "no run: give the folders that cllm4rec train made");
     if (options->output == NULL) return cllm__fail(err, CLLM_ERR_USAGE, "no output: give the HTML file (-o report.html)");
     if (cllm__path_is_folder(options->output)) return cllm__fail(err, CLLM_ERR_USAGE, "'%s' is a folder: give a file (-o report.html)", options->output);
-    if (cllm__path_exists(options->output) && !options->force) {
-        return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", options->output);
-    }
+    CLLM_TRY(cllm__page_check_kind(options->output, options->force, err));
     CLLM_TRY(try_output(options->output, err));
     cllm__report_data data = {.options = options};
     char *title = NULL;

@@ -116,13 +116,20 @@ static const char STYLE[] =
     ".s7{--c:var(--s7)}.b{--c:var(--b)}\n"
     "@media print{body{background:#fff}main{padding:0}}\n";
 
+#define BEGIN "<!DOCTYPE html>\n"
+#define GENERATOR "<meta name=\"generator\" content=\"cllm4rec "
+
+cllm_status cllm__page_check_kind(const char *path, bool force, cllm_error *err) {
+    return cllm__file_check_kind(path, force, BEGIN, GENERATOR, err);
+}
+
 cllm_status cllm__page_begin(cllm__page *page, const char *path, const char *title, cllm_error *err) {
     *page = (cllm__page){0};
     CLLM_TRY(cllm__out_create(&page->out, path, err));
-    cllm__page_put(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+    cllm__page_put(page, BEGIN "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
                          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n"
                          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-                         "<meta name=\"generator\" content=\"cllm4rec %s\"/>\n", cllm_version());
+                         GENERATOR "%s\"/>\n", cllm_version());
     cllm__page_element(page, "title", title);
     cllm__page_put(page, "\n<style>\n");
     write(page, STYLE, strlen(STYLE));

@@ -27,6 +27,8 @@ void cllm__page_element(cllm__page *page, const char *tag, const char *text);
 /* Text from data in an element of its own direction, so that a title in another script does not turn what stands beside it. */
 void cllm__page_data(cllm__page *page, const char *text, size_t limit);
 
+/* Whether a page may be written to `path`: with `force` over another page of ours, or an empty file; else CLLM_ERR_EXISTS. */
+CLLM_CHECK cllm_status cllm__page_check_kind(const char *path, bool force, cllm_error *err);
 CLLM_CHECK cllm_status cllm__page_begin(cllm__page *page, const char *path, const char *title, cllm_error *err);
 /* Closes the page and makes the file appear; *size is its size. Without success nothing is left, and `page` is done in every case. */
 CLLM_CHECK cllm_status cllm__page_end(cllm__page *page, uint64_t *size, cllm_error *err);

@@ -1,6 +1,7 @@
 #include "backbone/checkpoint.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -10,7 +11,7 @@
 
 /* Configurations have a few kilobytes; an index has about 100 bytes a tensor. */
 static const size_t CONFIG_LIMIT = (size_t)1 << 20, INDEX_LIMIT = (size_t)1 << 24;
-enum { FILES_MAX = 1024 };
+enum { FILES_MAX = 1024, BEGINNING = 8 };
 
 static cllm_status read_config(cllm__checkpoint *checkpoint, const char *folder, cllm_error *err) {
     checkpoint->config_path = cllm__path_join(folder, "config.json");
@@ -129,19 +130,39 @@ static cllm_status open_gguf(cllm__checkpoint *checkpoint, const char *path, cll
     return CLLM_OK;
 }
 
+/* A file's first bytes for a message; what is no plain character as \xNN. */
+static cllm_status show_beginning(char *text, size_t size, const char *path, cllm_error *err) {
+    cllm__map map;
+    CLLM_TRY(cllm__map_open(&map, path, err));
+    size_t used = (size_t)snprintf(text, size, map.size > 0 ? "begins with '" : "is empty");
+    for (size_t i = 0; i < map.size && i < BEGINNING; i++) {
+        bool plain = map.data[i] >= ' ' && map.data[i] <= '~' && map.data[i] != '\\' && map.data[i] != '\'';
+        used += (size_t)snprintf(text + used, size - used, plain ? "%c" : "\\x%02x", map.data[i]);
+    }
+    if (map.size > 0) snprintf(text + used, size - used, "'");
+    cllm__map_close(&map);
+    return CLLM_OK;
+}
+
+cllm_status cllm__checkpoint_recognise(const char *path, bool *gguf, cllm_error *err) {
+    char beginning[4 * BEGINNING + 32];
+    if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
+    CLLM_TRY(cllm__gguf_recognise(path, gguf, err));
+    if (*gguf || cllm__path_is_folder(path)) return CLLM_OK;
+    CLLM_TRY(show_beginning(beginning, sizeof beginning, path, err));
+    return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is neither a GGUF file nor a Hugging Face folder: it is a file that %s; give a GGUF file, "
+                      "or a folder with config.json and model.safetensors", path, beginning);
+}
+
 cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err) {
     cllm__checkpoint checkpoint = {0};
     cllm_status status;
-    if (!cllm__path_exists(path)) return cllm__fail(err, CLLM_ERR_NOT_FOUND, "backbone '%s' does not exist", path);
-    if (cllm__path_is_folder(path)) {
+    bool gguf;
+    CLLM_TRY(cllm__checkpoint_recognise(path, &gguf, err));
+    if (gguf) CLLM_TRY_CLEAN(open_gguf(&checkpoint, path, err));
+    else {
         CLLM_TRY_CLEAN(read_config(&checkpoint, path, err));
         CLLM_TRY_CLEAN(open_weights(&checkpoint, path, err));
-    } else {
-        bool gguf = false;
-        CLLM_TRY(cllm__gguf_recognise(path, &gguf, err));
-        if (gguf) CLLM_TRY_CLEAN(open_gguf(&checkpoint, path, err));
-        else return cllm__fail(err, CLLM_ERR_UNSUPPORTED, "backbone '%s' is a file, but not a GGUF file; give one, or a Hugging Face folder "
-                          "with config.json and model.safetensors", path);
     }
     *out = checkpoint;
     return CLLM_OK;

@@ -21,6 +21,9 @@ typedef struct cllm__checkpoint {
     uint64_t hash;       /* of their bytes */
 } cllm__checkpoint;
 
+/* Whether a backbone is a GGUF file instead of a folder. CLLM_ERR_NOT_FOUND for a path that is not there; CLLM_ERR_UNSUPPORTED, with its first
+ * bytes, for another file. */
+CLLM_CHECK cllm_status cllm__checkpoint_recognise(const char *path, bool *gguf, cllm_error *err);
 /* Opens a Hugging Face folder, or a GGUF file, which is known by its first bytes. Free with _close, which accepts an all-zero checkpoint. */
 CLLM_CHECK cllm_status cllm__checkpoint_open(cllm__checkpoint *out, const char *path, cllm_error *err);
 void cllm__checkpoint_close(cllm__checkpoint *checkpoint);

@@ -382,6 +382,32 @@ cllm_status cllm__write_file(const char *path, const void *data, size_t size, cl
     return cllm__out_commit(out, err);
 }
 
+enum { BEGINNING = 4096 };
+
+static bool begins_like(const cllm__map *map, const char *begin, const char *mark) {
+    size_t length = strlen(mark);
+    if (map->size < strlen(begin) || memcmp(map->data, begin, strlen(begin)) != 0) return false;
+    for (size_t at = 0; at + length <= map->size && at + length <= BEGINNING; at++) {
+        if (memcmp(map->data + at, mark, length) == 0) return true;
+    }
+    return false;
+}
+
+cllm_status cllm__file_check_kind(const char *path, bool force, const char *begin, const char *mark, cllm_error *err) {
+    struct stat info;
+    bool ours = false;
+    if (!cllm__path_exists(path)) return CLLM_OK;
+    if (!force) return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists already: give another -o, or --force to replace it", path);
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
+        cllm__map map;
+        CLLM_TRY(cllm__map_open(&map, path, err));
+        ours = map.size == 0 || begins_like(&map, begin, mark);
+        cllm__map_close(&map);
+    }
+    if (ours) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_EXISTS, "'%s' exists and is not of the kind that would replace it (it begins otherwise), so --force leaves it alone: give another -o", path);
+}
+
 /* ---- Writing a folder ---- */
 
 static char *sibling(const char *path, const char *suffix) {

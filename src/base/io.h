@@ -60,6 +60,9 @@ void cllm__map_close(cllm__map *map);
 CLLM_CHECK cllm_status cllm__read_at(int fd, const char *path, void *data, size_t size, int64_t offset, cllm_error *err);
 
 /* ---- Writing one file ---- */
+/* Whether a file may be written to `path`. One that is there is replaced with `force` alone, and only if it is empty or of the kind that would
+ * replace it: it begins with `begin` and has `mark` in its first 4096 bytes. Else CLLM_ERR_EXISTS. */
+CLLM_CHECK cllm_status cllm__file_check_kind(const char *path, bool force, const char *begin, const char *mark, cllm_error *err);
 /* A buffered writer to a temporary file beside `path`; only _commit (flush, fsync, rename, fsync of the folder) makes it
  * appear. After a failed write all later ones return the same failure. _abort (also after a failed commit) removes the
  * temporary file and frees; it accepts NULL. _commit frees in every case. */

@@ -5,7 +5,7 @@ int cmd_export(int argc, char **argv) {
     bool force = false;
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &output, "PATH", "a file that ends in .npz, or a folder for TSV files"},
-        {"force", 'f', OPTION_FLAG, &force, NULL, "replace what is there"},
+        {"force", 'f', OPTION_FLAG, &force, NULL, "replace an existing export"},
         {"data", 0, OPTION_TEXT, &data, "DIR", "the data set, if it is not where it was"},
         {"backbone", 0, OPTION_TEXT, &backbone, "PATH", "the run's backbone, if it is not where it was"},
         COMMON_OPTIONS,

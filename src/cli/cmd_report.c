@@ -5,7 +5,7 @@ int cmd_report(int argc, char **argv) {
     cllm_report_options_init(&options);
     const option_spec specs[] = {
         {"output", 'o', OPTION_TEXT, &options.output, "FILE", "the HTML file"},
-        {"force", 'f', OPTION_FLAG, &options.force, NULL, "replace what is there"},
+        {"force", 'f', OPTION_FLAG, &options.force, NULL, "replace an existing report"},
         {"title", 0, OPTION_TEXT, &options.title, "TEXT", "its heading (default: names the data)"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
         {"baselines", 0, OPTION_TEXT, &options.baselines, "LIST", "as for eval; or none"},

@@ -181,6 +181,7 @@ int options_parse(int argc, char **argv, const usage *use, const option_spec *sp
 }
 
 bool options_parse_ks(const char *text, size_t *ks, size_t capacity, size_t *count) {
+    if (strchr(text, '-') != NULL) return false;
     for (*count = 0; *count < capacity; text++) {
         char *end;
         unsigned long long k = strtoull(text, &end, 10);

@@ -4,6 +4,9 @@
  *
  * Patterns are written as tokenizer.json has them (Oniguruma) and run by PCRE2 with its compiler; `\s` and `\S` are taken
  * as \p{White_Space}, because PCRE2's own \s holds U+180E, which is no white space since Unicode 6.3.
+ *
+ * What is a letter, a digit or white space is for PCRE2's tables to say: those of 10.40 to 10.42 (Debian 12) are Unicode 14's. A letter that
+ * came later is to them no letter, so that words of it are cut otherwise than by programs with newer tables.
  */
 #ifndef CLLM_TEXT_SPLITTER_H
 #define CLLM_TEXT_SPLITTER_H

@@ -1,7 +1,8 @@
 /*
  * Byte-level BPE, as GPT-2 has it: text is split into words by a pattern, the bytes of each word are merged in the order
  * of the merge list. And BPE on characters, as SentencePiece and LLaMA 2 have it: spaces become U+2581, characters that are no
- * piece fall back to their bytes. Token for token equal to Hugging Face's tokenizers on valid UTF-8.
+ * piece fall back to their bytes. Token for token equal to Hugging Face's tokenizers on valid UTF-8 of characters that PCRE2's tables
+ * have (text/splitter.h).
  *
  * User and item tokens are not made here: whatever a text contains, its ids are below cllm__tokenizer_size(), and
  * markers such as "<|endoftext|>" or "item_12" in it are ordinary characters. See text/prompt.h for templates.

@@ -1,7 +1,10 @@
 #include "train/checkpoint.h"
 
-#include <stdlib.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -147,30 +150,47 @@ cllm_status cllm__checkpoint_save(const cllm__trainer *trainer, const char *path
 
 /* ---- Loading ---- */
 
+static cllm_status check_finite(const cllm__safetensors *file, const cllm__tensor *tensor, cllm_error *err) {
+    cllm_status status = cllm__tensor_check_finite(tensor, err);
+    if (status != CLLM_OK) cllm__error_prefix(err, "%s", cllm__safetensors_path(file));
+    return status;
+}
+
 static cllm_status read_part(const cllm__safetensors *file, const part *p, cllm_error *err) {
     uint64_t shape[2] = {p->rows, p->width};
     const cllm__tensor *tensor;
     CLLM_TRY(cllm__safetensors_require(file, p->name, p->dtype, p->width > 0 ? 2 : 1, shape, &tensor, err));
+    if (cllm__st_dtype_is_float(p->dtype)) CLLM_TRY(check_finite(file, tensor, err));
     if (tensor->bytes > 0) memcpy(p->data, tensor->data, tensor->bytes);
     return CLLM_OK;
 }
 
 static bool read_scalar(const scalar *s, const char *text) {
     char *end;
-    if (s->number != NULL) *s->number = strtod(text, &end);
-    else if (s->counter != NULL) *s->counter = strtoull(text, &end, 10);
-    else *s->integer = (int)strtol(text, &end, 10);
+    errno = 0;
+    if (s->number != NULL) {
+        *s->number = strtod(text, &end);
+        if (strncmp(s->name, "sum.", 4) == 0 ? !isfinite(*s->number) : isnan(*s->number)) return false;
+    } else if (s->counter != NULL) {
+        *s->counter = strtoull(text, &end, 10);
+        if (errno != 0 || strchr(text, '-') != NULL) return false;
+    } else {
+        long value = strtol(text, &end, 10);
+        if (errno != 0 || value < INT_MIN || value > INT_MAX) return false;
+        *s->integer = (int)value;
+    }
     return end != text && *end == '\0';
 }
 
-/* No more steps than the schedule has: rows that wait replay those that they missed, of a damaged number for ever. */
-static bool steps_fit(const cllm__trainer *t, uint64_t batch_at) {
-    uint64_t most = 0, batch = (uint64_t)t->config.batch;
+/* No more steps than the schedule and the epoch have: rows that wait replay those that they missed, of a damaged number for ever. */
+static bool steps_fit(const cllm__trainer *t, cllm__phase phase, uint64_t batch_at) {
+    uint64_t most = 0, here = 0, batch = (uint64_t)t->config.batch;
     for (int p = 0; p < CLLM__PHASE_DONE; p++) {
-        uint64_t examples = cllm__epoch_examples(&t->config, (cllm__phase)p, t->n_users_active, t->in.corpus->count);
-        most += (uint64_t)cllm__schedule_epochs(&t->config, (cllm__phase)p) * ((examples + batch - 1) / batch);
+        uint64_t examples = cllm__epoch_examples(&t->config, (cllm__phase)p, t->n_users_active, t->in.corpus->count), steps = (examples + batch - 1) / batch;
+        most += (uint64_t)cllm__schedule_epochs(&t->config, (cllm__phase)p) * steps;
+        if (p == (int)phase) here = steps;
     }
-    return t->collab_users.step <= most && t->content_users.step <= most && batch_at <= most;
+    return t->collab_users.step <= most && t->content_users.step <= most && batch_at <= here;
 }
 
 static cllm_status read_scalars(cllm__trainer *t, const cllm__safetensors *file, cllm_error *err) {
@@ -190,9 +210,13 @@ static cllm_status read_scalars(cllm__trainer *t, const cllm__safetensors *file,
         (view.phase < CLLM__PHASE_DONE && t->at.epoch >= cllm__schedule_epochs(&t->config, (cllm__phase)view.phase))) {
         return cllm__fail(err, CLLM_ERR_MISMATCH, "'%s' stands at phase %d, epoch %d, which the schedule does not have", path, view.phase, t->at.epoch);
     }
-    if (!steps_fit(t, view.batch)) {
+    if (!steps_fit(t, (cllm__phase)view.phase, view.batch)) {
         return cllm__fail(err, CLLM_ERR_DATA, "'%s' stands at steps %llu and %llu, batch %llu, which the schedule does not have; the checkpoint is damaged, remove it to start over",
                           path, (unsigned long long)t->collab_users.step, (unsigned long long)t->content_users.step, (unsigned long long)view.batch);
+    }
+    if (t->best_epoch < -1 || t->best_epoch >= t->config.epochs[2]) {
+        return cllm__fail(err, CLLM_ERR_DATA, "'%s': 'best.epoch' is %d of %d epochs; the checkpoint is damaged, remove it to start over", path, t->best_epoch,
+                          t->config.epochs[2]);
     }
     t->at.phase = (cllm__phase)view.phase;
     t->at.batch = (size_t)view.batch;
@@ -258,11 +282,7 @@ static cllm_status load_table(const cllm__safetensors *file, const char *name, s
     uint64_t shape[] = {rows, width};
     const cllm__tensor *tensor;
     CLLM_TRY(cllm__safetensors_require_float(file, name, 2, shape, &tensor, err));
-    cllm_status status = cllm__tensor_check_finite(tensor, err);
-    if (status != CLLM_OK) {
-        cllm__error_prefix(err, "%s", cllm__safetensors_path(file));
-        return status;
-    }
+    CLLM_TRY(check_finite(file, tensor, err));
     return cllm__tensor_to_real(tensor, to, err);
 }
 

@@ -9,8 +9,8 @@
 
 /* Writes atomically. `extra` (text, may be NULL) is kept for the caller. */
 CLLM_CHECK cllm_status cllm__checkpoint_save(const cllm__trainer *trainer, const char *path, const char *extra, cllm_error *err);
-/* Restores a trainer that was created from the same configuration and data; sizes are checked (CLLM_ERR_MISMATCH). *extra (may be
- * NULL) receives the caller's text, to be freed with cllm__free. On failure the trainer must not be run. */
+/* Restores a trainer that was created from the same configuration and data; sizes are checked (CLLM_ERR_MISMATCH), and that no number is one
+ * that training does not have (CLLM_ERR_DATA): NaN, steps and epochs beyond the schedule. *extra (may be NULL) receives the caller's text, to be freed with cllm__free. On failure the trainer must not be run. */
 CLLM_CHECK cllm_status cllm__checkpoint_load(cllm__trainer *trainer, const char *path, char **extra, cllm_error *err);
 
 /* The finished product: tables as "collab.users", "collab.items", "content.users", "content.items", with items.state[n_items]:

@@ -225,7 +225,7 @@ cllm_status cllm__train_config_set(cllm__train_config *config, const char *text,
     case SEED:
         errno = 0;
         unsigned long long seed = strtoull(value, &end, 10);
-        if (end == value || *end != '\0' || errno != 0 || value[0] == '-') {
+        if (end == value || *end != '\0' || errno != 0 || strchr(value, '-') != NULL) {
             return cllm__fail(err, CLLM_ERR_USAGE, "%s '%s': give a whole number from 0 on", s->name, value);
         }
         *(uint64_t *)at = seed;

@@ -342,7 +342,7 @@ static void test_plain_file(void **state) {
     cllm__free(bytes);
     bytes = (unsigned char *)cllm__strdup("a text");
     size = 6;
-    refuse(CLLM_ERR_UNSUPPORTED, "not a GGUF file");
+    refuse(CLLM_ERR_UNSUPPORTED, "neither a GGUF file nor a Hugging Face folder");
 }
 
 static void test_memory(void **state) {

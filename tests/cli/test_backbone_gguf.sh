@@ -59,6 +59,12 @@ head -c 20000 "$golden/gguf_llama.gguf" >cut.gguf
 fails 3 "cut.gguf" backbone inspect cut.gguf
 fails 3 "cut.gguf" backbone convert cut.gguf -o x
 echo text >text.gguf
-fails 3 "not a GGUF file" backbone inspect text.gguf
+printf 'G\001\\' >broken.gguf
+: >empty.gguf
+for command in inspect "convert -o x" "generate --prompt a" "eval --text text.gguf"; do
+    fails 3 "'text.gguf' is neither a GGUF file nor a Hugging Face folder: it is a file that begins with 'text.x0a'; give" backbone $command text.gguf
+    fails 3 "begins with 'G.x01.x5c'" backbone $command broken.gguf
+    fails 3 "'empty.gguf' is neither.*that is empty" backbone $command empty.gguf
+done
 [ ! -e x ] || die "a failure left the folder x"
 nothing_left

@@ -96,8 +96,8 @@ for value in -1 0 1.5 '"one"' 1e30 null; do
     no_run 3 'n_layer' train data -o y --backbone backbone
 done
 no_run 3 'wordless' train data -o y --backbone wordless
-for setting in epochs=0/0/0 epochs=-1/0/0 lr=nan lr=-1 batch=-3 lambda-c=nan dropout=1.5 mask-share=2 content-share=0 seed=-1 max-text-tokens=0 monitor=; do
-    no_run 2 "${setting%%=*}" train data -o y --set $setting
+for setting in epochs=0/0/0 epochs=-1/0/0 lr=nan lr=-1 batch=-3 lambda-c=nan dropout=1.5 mask-share=2 content-share=0 seed=-1 "seed= -1" max-text-tokens=0 monitor=; do
+    no_run 2 "${setting%%=*}" train data -o y --set "$setting"
 done
 no_run 2 'give a whole number' train data -o y --threads -1
 no_run 2 'give a time' train data -o y --budget -5m
@@ -126,6 +126,7 @@ printf 'u01\n\377\376\n' >bytes
 run recommend run --users-file bytes -k 1
 equal "answered" "$(cut -f 1 stdout)" u01
 fails 2 "give up to 16 numbers" eval run -k -5
+fails 2 "give up to 16 numbers" eval run -k -18446744073709551615
 fails 2 "give up to 16 numbers" eval run -k 99999999999
 fails 2 "twice" eval run --baselines ease,ease
 fails 1 "cannot" export run -o /dev/null/x

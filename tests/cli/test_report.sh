@@ -94,6 +94,17 @@ fails 2 "no run" report -o x.html
 fails 2 "no output" report lambda1
 fails 2 "exists already" report lambda1 -o one.html
 run report lambda1 -o one.html --force -q
+# With --force too, only a report gives way, or an empty file.
+printf 'my notes\n' >notes.txt
+printf '<!DOCTYPE html>\n<title>mine</title>\n' >page.html
+for other in notes.txt page.html reviews.tsv; do
+    cp $other before
+    fails 2 "'$other' exists and is not of the kind.*--force leaves it alone: give another -o" report lambda1 -o $other --force
+    cmp $other before || die "$other was replaced"
+done
+: >empty.html
+run report lambda1 -o empty.html --baselines none --force -q
+[ -s empty.html ] || die "an empty file was not replaced"
 fails 2 "is a folder" report lambda1 -o data --force
 fails 3 "no run folder" report lambda1 data -o x.html
 fails 2 "split" report lambda1 -o x.html --split train

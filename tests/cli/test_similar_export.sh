@@ -66,6 +66,15 @@ cp vectors.npz before
 run export run -o vectors.npz --force --quiet
 cmp -s vectors.npz before || die "the same run gives other bytes"
 run export run -o vectors --force --quiet
+printf 'PK\003\004 and some more' >other.npz
+cp other.npz before
+fails 2 "'other.npz' exists and is not of the kind.*--force leaves it alone: give another -o" export run -o other.npz --force
+cmp other.npz before || die "other.npz was replaced"
+mkdir folder.npz
+fails 2 "'folder.npz' exists and is not of the kind" export run -o folder.npz --force
+: >empty.npz
+run export run -o empty.npz --force --quiet
+cmp -s vectors.npz empty.npz || die "an empty file was not replaced"
 fails 2 "no output" export run
 fails 3 "no run folder" export no-such -o x
 fails 1 "cannot write" export run -o no-such-folder/x.npz

@@ -1,8 +1,11 @@
 /* tokenizer.json: every part that is read, refused or written, on a vocabulary small enough to follow. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 #include <utf8proc.h>
 
 #include "formats/utf8.h"
 #include "text/nfc.h"
+#include "text/splitter.h"
 #include "text_test.h"
 
 /* a b 1 2 space é(2 bytes) and some merges; ids: a 0, b 1, "1" 2, "2" 3, Ġ 4, Ã 5, © 6, then ab 7, 12 8, Ġa 9, Ã© 10 */
@@ -348,9 +351,38 @@ static void allocation_failures(void **state) {
     free(json);
 }
 
+static size_t words_of(const cllm__splitter *splitter, const char *text) {
+    cllm__split_walk *walk;
+    cllm_error err;
+    size_t begin, end, words = 0;
+    assert_ok(cllm__split_walk_create(&walk, splitter, &err), &err);
+    cllm__split_walk_begin(walk, text, strlen(text));
+    for (;; words++) {
+        assert_ok(cllm__split_walk_next(walk, &begin, &end, &err), &err);
+        if (begin == end) break;
+    }
+    cllm__split_walk_free(walk);
+    return words;
+}
+
+/* A letter is what PCRE2's tables know as one: U+1E4D0 came with Unicode 15. */
+static void letters_by_version(void **state) {
+    (void)state;
+    cllm__splitter *splitter;
+    cllm_error err;
+    char pattern[256], version[32];
+    snprintf(pattern, sizeof pattern, "%s", cllm__gpt2_pattern);
+    const cllm__split_step step = {.pattern = pattern, .keep_matches = true, .keep_gaps = true};
+    assert_ok(cllm__splitter_create(&splitter, &step, 1, &err), &err);
+    assert_true(pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version) > 0);
+    assert_int_equal(words_of(splitter, "a\xC3\xA9" "b"), 1);
+    assert_int_equal(words_of(splitter, "a\xF0\x9E\x93\x90" "b"), atof(version) >= 15 ? 1 : 3);
+    cllm__splitter_free(splitter);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt2_like),       cmocka_unit_test(splits),
+        cmocka_unit_test(gpt2_like),       cmocka_unit_test(splits), cmocka_unit_test(letters_by_version),
         cmocka_unit_test(normalising),     cmocka_unit_test(composing),
         cmocka_unit_test(unknown_bytes),   cmocka_unit_test(ignoring_merges),
         cmocka_unit_test(markers),         cmocka_unit_test(refused),

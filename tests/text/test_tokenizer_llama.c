@@ -1,80 +1,10 @@
 /* Token for token equal to Hugging Face's tokenizers and to sentencepiece: small vocabularies set up as Qwen2's, LLaMA 3's and
- * LLaMA 2's, from tokenizer.json and from GGUF, and SmolLM2's own. tools/golden/README.md describes the files. */
-#include <json-c/json.h>
-
+ * LLaMA 2's, from tokenizer.json and from GGUF. tools/golden/README.md describes the files. */
 #include "formats/stream.h"
+#include "golden_text.h"
 #include "text/prompt.h"
-#include "text_test.h"
 
-#define GOLDEN_FOLDER TEST_DATA "/golden/"
 #define MUSICAL TEST_SHARED_DATA "/musical-instruments/reviews_Musical_Instruments_5.json.gz"
-
-static size_t base64(const char *text, char *out) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t used = 0;
-    unsigned bits = 0, have = 0;
-    for (; *text != '\0' && *text != '='; text++) {
-        bits = bits << 6 | (unsigned)(strchr(digits, *text) - digits);
-        have += 6;
-        if (have >= 8) out[used++] = (char)(bits >> (have -= 8));
-    }
-    return used;
-}
-
-static json_object *member(json_object *object, const char *key) {
-    json_object *value = NULL;
-    assert_true(json_object_object_get_ex(object, key, &value));
-    return value;
-}
-
-static uint64_t hex(json_object *text) {
-    return strtoull(json_object_get_string(text), NULL, 16);
-}
-
-static cllm__tokenizer *open_path(const char *path) {
-    cllm__tokenizer *t = NULL;
-    cllm_error err;
-    assert_ok(cllm__tokenizer_open(&t, path, &err), &err);
-    return t;
-}
-
-static cllm__tokenizer *open_golden(const char *name, const char *ending) {
-    char path[1024];
-    snprintf(path, sizeof path, GOLDEN_FOLDER "tokenizer_%s.%s", name, ending);
-    return open_path(path);
-}
-
-static void check_one(const cllm__tokenizer *t, const char *text, size_t length, uint64_t wanted) {
-    cllm__tokens got = {0};
-    cllm_error err;
-    char *exact = malloc(length + 1); /* so that reading too far is seen */
-    exact = realloc(memcpy(exact, text, length), length == 0 ? 1 : length);
-    assert_ok(cllm__tokenizer_encode(t, exact, length, &got, &err), &err);
-    if (fnv_ids(FNV_START, got.ids, got.count) != wanted) {
-        for (size_t i = 0; i < got.count; i++) print_message("%d ", got.ids[i]);
-        fail_msg("'%.*s'", (int)length, text);
-    }
-    cllm__tokens_free(&got);
-    free(exact);
-}
-
-/* The list of nasty texts, as far as it is UTF-8, and those of this test. */
-static void check_nasty(const cllm__tokenizer *t, const char *name) {
-    json_object *root = json_object_from_file(GOLDEN_FOLDER "tokenizer_llama.json"), *digests = member(member(root, name), "nasty");
-    json_object *first_root = json_object_from_file(GOLDEN_FOLDER "tokenizer_nasty.json"), *first = member(first_root, "strings");
-    json_object *more = member(root, "texts");
-    size_t count = json_object_array_length(digests), old = count - json_object_array_length(more);
-    assert_true(old > 90 && old < json_object_array_length(first));
-    for (size_t i = 0; i < count; i++) {
-        json_object *text = i < old ? member(json_object_array_get_idx(first, i), "text") : json_object_array_get_idx(more, i - old);
-        char *bytes = malloc((size_t)json_object_get_string_len(text) + 1);
-        size_t length = base64(json_object_get_string(text), bytes);
-        check_one(t, bytes, length, hex(json_object_array_get_idx(digests, i)));
-        free(bytes);
-    }
-    json_object_put(root);
-    json_object_put(first_root);
-}
 
 /* The digest of a file's lines, or of their member `key`. */
 static uint64_t digest_of(const cllm__tokenizer *t, const char *path, const char *key) {
@@ -110,21 +40,6 @@ static void check_texts(const cllm__tokenizer *t, const char *name) {
     if (cllm__path_exists(MUSICAL)) assert_int_equal(digest_of(t, MUSICAL, "reviewText"), hex(member(wanted, "musical")));
     else print_message("no %s\n", MUSICAL);
     json_object_put(root);
-}
-
-/* Saved and opened again, it is the same tokenizer; `t` is closed. */
-static cllm__tokenizer *reopened(cllm__tokenizer *t) {
-    char *folder = scratch_folder("llama");
-    cllm_error err;
-    assert_ok(cllm__tokenizer_save(t, folder, &err), &err);
-    cllm__tokenizer *again = open_path(folder);
-    assert_int_equal(cllm__tokenizer_hash(t), cllm__tokenizer_hash(again));
-    assert_int_equal(cllm__tokenizer_size(t), cllm__tokenizer_size(again));
-    assert_int_equal(cllm__tokenizer_bos(t), cllm__tokenizer_bos(again));
-    cllm__remove_tree(folder);
-    free(folder);
-    cllm__tokenizer_close(t);
-    return again;
 }
 
 static void check_both(const char *name, size_t size, const char *bos) {
@@ -243,70 +158,6 @@ static void in_templates(void **state) {
     cllm__tokenizer_close(t);
 }
 
-/* The file that CLLM_TEST_SMOLLM2 names, or the one that is downloaded. */
-static cllm__tokenizer *open_smollm2(void) {
-    const char *path = getenv("CLLM_TEST_SMOLLM2");
-    if (path != NULL) return open_path(path);
-    if (system("sh " TEST_DATA "/../tools/get-backbone smollm2 smollm2") != 0) {
-        print_message("SKIPPED: SmolLM2 could not be downloaded\n");
-        skip();
-    }
-    return open_path("smollm2/smollm2.gguf");
-}
-
-static void check_blocks(const cllm__tokenizer *t, const char *golden, const char *data, const char *key) {
-    char path[1024], heading[100], *line;
-    cllm__stream *stream;
-    cllm_error err;
-    size_t length;
-    unsigned long first, count, tokens, total = 0;
-    unsigned long long wanted;
-    snprintf(path, sizeof path, "%s/%s", TEST_SHARED_DATA, data);
-    if (!cllm__path_exists(path)) {
-        print_message("no %s\n", path);
-        return;
-    }
-    assert_ok(cllm__stream_open(&stream, path, CLLM_ENCODING_UTF8, &err), &err);
-    snprintf(path, sizeof path, GOLDEN_FOLDER "%s", golden);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_non_null(fgets(heading, sizeof heading, file));
-    cllm__tokens ids = {0};
-    while (fscanf(file, "%lu %lu %lu %llx", &first, &count, &tokens, &wanted) == 4) {
-        uint64_t hash = FNV_START;
-        for (unsigned long i = 0; i < count; i++, total++) {
-            assert_ok(cllm__stream_line(stream, &line, &length, &err), &err);
-            assert_non_null(line);
-            json_object *row = key == NULL ? NULL : json_tokener_parse(line), *text = row == NULL ? NULL : member(row, key);
-            const char *shown = text == NULL ? line : json_object_get_string(text);
-            ids.count = 0;
-            assert_ok(cllm__tokenizer_encode(t, shown, text == NULL ? length : (size_t)json_object_get_string_len(text), &ids, &err),
-                      &err);
-            hash = fnv_ids(hash, ids.ids, ids.count);
-            json_object_put(row);
-        }
-        if (hash != wanted) fail_msg("texts %lu to %lu differ", first, first + count - 1);
-    }
-    assert_true(total > 10000);
-    fclose(file);
-    cllm__tokens_free(&ids);
-    cllm__stream_close(stream);
-}
-
-static void smollm2(void **state) {
-    (void)state;
-    cllm__tokenizer *t = open_smollm2();
-    assert_int_equal(cllm__tokenizer_size(t), 49152);
-    assert_int_equal(cllm__tokenizer_missing_bytes(t), 21);
-    assert_int_equal(cllm__tokenizer_bos(t), -1);
-    check_nasty(t, "smollm2");
-    check_blocks(t, "tokenizer_smollm2_musical.tsv", "musical-instruments/reviews_Musical_Instruments_5.json.gz", "reviewText");
-    check_blocks(t, "tokenizer_smollm2_imdb.tsv", "imdb/reviews.txt.xz", NULL);
-    t = reopened(t);
-    check_nasty(t, "smollm2");
-    cllm__tokenizer_close(t);
-}
-
 /* The file with `from` (once in it) replaced by `to`, of the same length. */
 static void check_damaged(const char *name, const char *from, const char *to, cllm_status wanted, const char *words) {
     char path[1024], *folder = scratch_folder("damaged"), *data, *at = NULL;
@@ -374,7 +225,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(qwen2),   cmocka_unit_test(llama3),  cmocka_unit_test(llama2),
         cmocka_unit_test(llama2_bytes), cmocka_unit_test(in_templates), cmocka_unit_test(refused),
-        cmocka_unit_test(allocation_failures), cmocka_unit_test(smollm2),
+        cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

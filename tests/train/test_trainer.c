@@ -2,6 +2,7 @@
  * Whole runs on a tiny backbone: the same bits with one thread and two, and when interrupted at any step and resumed; the
  * backbone untouched; the loss falling.
  */
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -389,10 +390,36 @@ static void damaged_checkpoints_are_refused(void **state) {
         assert_non_null(strstr(err.message, "1152921504606846976"));
         *steps[i] = before;
     }
-    r.trainer.at.batch = 1000000;
+    size_t steps_of_warmup = (w.corpus.count + 4) / 5;
+    r.trainer.at.batch = steps_of_warmup; /* stopped before the epoch was told of */
+    OK(save(&r, ERR));
+    OK(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, ERR));
+    r.trainer.at.batch = steps_of_warmup + 1; /* which would leave the epoch out */
     OK(save(&r, ERR));
     assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_DATA);
     r.trainer.at.batch = 0;
+    /* Numbers that no training has. */
+    const struct {
+        double *at, value;
+    } numbers[] = {{&r.trainer.best_monitor, NAN}, {&r.trainer.lowest_content_loss, NAN}, {&r.trainer.sums.nll, INFINITY}};
+    for (size_t i = 0; i < CLLM_LEN(numbers); i++) {
+        double before = *numbers[i].at;
+        *numbers[i].at = numbers[i].value;
+        OK(save(&r, ERR));
+        assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_DATA);
+        *numbers[i].at = before;
+    }
+    for (int i = 0; i < 3; i++) {
+        r.trainer.best_epoch = (int[]){INT_MIN, -2, 4}[i];
+        OK(save(&r, ERR));
+        assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_DATA);
+        assert_non_null(strstr(err.message, "best.epoch"));
+    }
+    r.trainer.best_epoch = -1;
+    r.trainer.content.users[3] = NAN;
+    OK(save(&r, ERR));
+    assert_int_equal(cllm__checkpoint_load(&r.trainer, r.checkpoint, NULL, &err), CLLM_ERR_DATA);
+    assert_non_null(strstr(err.message, "content.users"));
     /* A position that the schedule does not have. */
     OK(cllm__write_file(r.checkpoint, data, size, ERR));
     r.trainer.config.epochs[0] = 0;
