@@ -182,6 +182,7 @@ cllm_status cllm__evaluate_run(const cllm_evaluate_options *options, struct json
     cllm_status status = evaluate(&e, &made, err);
     if (status == CLLM_OK) {
         json_object_object_add(made, "seconds", json_object_new_double(cllm__now() - began));
+        if (cllm__peak_memory() > 0) json_object_object_add(made, "peak_memory_bytes", json_object_new_uint64(cllm__peak_memory()));
         *report = made;
         *evaluation = e.evaluation;
         e.evaluation = NULL;

@@ -16,7 +16,7 @@ done
 # Of 10 items none is missed at 20 by a model that ranks them all.
 equal "recall@20 of popularity" "$(get models/popularity/recall@20)" 1
 # Everything but the time that it took is the same on any number of threads.
-timeless() { sed 's/"seconds":[0-9.e+-]*//; s/"tuning_seconds":{[^}]*}//' stdout; }
+timeless() { sed 's/"seconds":[0-9.e+-]*//; s/"peak_memory_bytes":[0-9]*//; s/"tuning_seconds":{[^}]*}//' stdout; }
 timeless >first
 run eval run --json --threads 1
 timeless | cmp -s first - || die "1 thread gives another report"
