@@ -3,6 +3,10 @@ set -eu
 program=$1 scratch=$2
 rm -rf "$scratch" && mkdir -p "$scratch" && cd "$scratch"
 quiet() { "$program" "$@" -q; }
+# begun PID RUN: waits until the run is there, however slow the machine is, or the program ended.
+begun() {
+    while [ ! -e "$2/run.json" ] && kill -0 "$1" 2>/dev/null; do sleep 0.1; done
+}
 
 "$program" demo --shop-only -o . --json >/dev/null
 quiet prepare shop/reviews.jsonl --items shop/items.tsv --users shop/users.tsv --min-rating 4 -o data
@@ -15,6 +19,7 @@ cmp whole/model.safetensors threads/model.safetensors || { echo "1 and 2 threads
 # kill -9 in mid-flight, again and again, with a checkpoint every second; then to the end.
 "$program" train data -o killed $settings --checkpoint-seconds 1 -q &
 pid=$!
+begun $pid killed
 sleep 2
 kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
@@ -34,6 +39,7 @@ cmp whole/model.safetensors killed/model.safetensors || { echo "killed and resum
 code=0
 "$program" train data -o stopped $settings -q 2>stopped.log &
 pid=$!
+begun $pid stopped
 sleep 1.5
 kill -INT $pid 2>/dev/null || true
 wait $pid || code=$?
