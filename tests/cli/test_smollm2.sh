@@ -10,9 +10,9 @@ if [ $code = 69 ]; then
 fi
 [ $code = 0 ] || die "tools/get-backbone ended with $code"
 
-# 200 users, each of whom likes every seventh of 60 items, and the first ones more than others.
+# 100 users, each of whom likes every seventh of 60 items, and the first ones more than others.
 awk 'BEGIN {
-    for (u = 0; u < 200; u++) for (k = 0; k < 8; k++) {
+    for (u = 0; u < 100; u++) for (k = 0; k < 8; k++) {
         i = (u % 7 + 7 * (k + u % 3)) % 60
         if (k == 7) i = u % 5
         if (!seen[u, i]++) printf "user%03d\titem%02d\n", u, i
