@@ -7,14 +7,7 @@ if [ ! -e "$reviews" ]; then
     echo "SKIPPED: $reviews is not there"
     exit 77
 fi
-models=$scratch/../../smollm2 # where the other tests of this model have it
-code=0
-sh "$here/../../tools/get-backbone" smollm2 "$models" >/dev/null || code=$?
-if [ $code = 69 ]; then
-    echo "SKIPPED: SmolLM2 could not be downloaded"
-    exit 77
-fi
-[ $code = 0 ] || die "tools/get-backbone ended with $code"
+need_smollm2
 run backbone eval "$models/smollm2.gguf" --text "$reviews" --lines $lines --json --quiet
 wanted=$(awk -v n=$lines '$1 == n' "$here/../golden/perplexity_smollm2.tsv")
 [ -n "$wanted" ] || die "no line for $lines lines in perplexity_smollm2.tsv"

@@ -1,14 +1,7 @@
 # A really pretrained model from the first command to the last: trained on, evaluated in f32 and in 8 bits, asked for recommendations.
 . "$(dirname "$0")/../support/cli.sh"
 
-models=$scratch/../../smollm2 # where the other tests of this model have it
-code=0
-sh "$here/../../tools/get-backbone" smollm2 "$models" >/dev/null || code=$?
-if [ $code = 69 ]; then
-    echo "SKIPPED: SmolLM2 could not be downloaded"
-    exit 77
-fi
-[ $code = 0 ] || die "tools/get-backbone ended with $code"
+need_smollm2
 
 # 100 users, each of whom likes every seventh of 60 items, and the first ones more than others.
 awk 'BEGIN {

@@ -47,6 +47,18 @@ equal() {
     [ "$2" = "$3" ] || die "$1: '$2', not '$3'"
 }
 
+# Leaves the file $models/smollm2.gguf, which other tests have too, or ends the test as skipped where it cannot be had.
+need_smollm2() {
+    models=$scratch/../../smollm2
+    code=0
+    sh "$here/../../tools/get-backbone" smollm2 "$models" >/dev/null || code=$?
+    if [ $code = 69 ]; then
+        echo "SKIPPED: SmolLM2 could not be downloaded"
+        exit 77
+    fi
+    [ $code = 0 ] || die "tools/get-backbone ended with $code"
+}
+
 # Nothing half-written may stay in the current folder.
 nothing_left() {
     left=$(find . -name '*.tmp-*' -o -name '*.old-*')
