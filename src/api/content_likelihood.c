@@ -87,13 +87,6 @@ static struct json_object *pair(double a, double b) {
     return object;
 }
 
-static struct json_object *range(cllm__interval interval) {
-    struct json_object *array = json_object_new_array();
-    json_object_array_add(array, json_object_new_double(interval.low));
-    json_object_array_add(array, json_object_new_double(interval.high));
-    return array;
-}
-
 /* The likelihood of a token is a ratio r of two sums over reviews, Σ nll / Σ tokens. To first order it varies as the mean of
  * r + (nll − r · tokens) / mean tokens, whose value is r. */
 static cllm_status ratio_intervals(cllm__interval intervals[2], const measuring *m, cllm__pool *pool, uint64_t seed, cllm_error *err) {
@@ -142,12 +135,12 @@ static cllm_status run(measuring *m, struct json_object *result, const struct cl
     json_object_object_add(result, "tokens", json_object_new_int64((int64_t)m->tokens));
     json_object_object_add(result, "nll", pair(yes, no));
     struct json_object *both = json_object_new_object();
-    json_object_object_add(both, "true", range(intervals[OWN]));
-    json_object_object_add(both, "shuffled", range(intervals[SHUFFLED]));
+    json_object_object_add(both, "true", cllm__json_range(intervals[OWN].low, intervals[OWN].high));
+    json_object_object_add(both, "shuffled", cllm__json_range(intervals[SHUFFLED].low, intervals[SHUFFLED].high));
     json_object_object_add(result, "nll_intervals", both);
     json_object_object_add(result, "perplexity", pair(exp(yes), exp(no)));
     json_object_object_add(result, "difference", json_object_new_double(test.difference));
-    json_object_object_add(result, "interval", range(test.interval));
+    json_object_object_add(result, "interval", cllm__json_range(test.interval.low, test.interval.high));
     json_object_object_add(result, "p", json_object_new_double(test.p));
     return CLLM_OK;
 }

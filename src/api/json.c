@@ -51,6 +51,13 @@ void cllm__json_put_text(struct json_object *object, const char *name, const cha
     json_object_object_add(object, name, value == NULL ? NULL : json_object_new_string(value));
 }
 
+struct json_object *cllm__json_range(double low, double high) {
+    struct json_object *array = json_object_new_array();
+    json_object_array_add(array, json_object_new_double(low));
+    json_object_array_add(array, json_object_new_double(high));
+    return array;
+}
+
 cllm_status cllm__json_to_text(struct json_object *object, char **text, cllm_error *err) {
     const char *made = object == NULL ? NULL : json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     char *copy = made == NULL ? NULL : cllm__strdup(made);

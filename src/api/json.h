@@ -17,6 +17,8 @@ const char *cllm__json_shown(struct json_object *object, const char *path);
 bool cllm__json_is_texts(struct json_object *array, size_t limit);
 /* A string member; null if `value` is NULL. */
 void cllm__json_put_text(struct json_object *object, const char *name, const char *value);
+/* [low, high], for the caller to put. */
+struct json_object *cllm__json_range(double low, double high);
 
 /* Text of a JSON object for the caller of the library (cllm_text_free); puts the object. */
 CLLM_CHECK cllm_status cllm__json_to_text(struct json_object *object, char **text, cllm_error *err);

@@ -100,13 +100,10 @@ static cllm_status add_paired(struct json_object *mean, const cllm__report_run *
         json_object_array_add(differences, json_object_new_double(cllm__json_number(paired, "difference")));
         json_object_array_add(intervals, json_object_get(cllm__json_at(paired, "interval")));
     }
-    struct json_object *interval = json_object_new_array();
-    json_object_array_add(interval, json_object_new_double(test.interval.low));
-    json_object_array_add(interval, json_object_new_double(test.interval.high));
     cllm__json_put_text(object, "best_baseline", cllm__json_shown(first, "best_baseline"));
     cllm__json_put_text(object, "metric", cllm__json_shown(first, "metric"));
     add_number(object, "difference", test.difference);
-    json_object_object_add(object, "interval", interval);
+    json_object_object_add(object, "interval", cllm__json_range(test.interval.low, test.interval.high));
     add_number(object, "p", test.p);
     json_object_object_add(object, "differences", differences);
     json_object_object_add(object, "intervals", intervals);

@@ -1,8 +1,6 @@
 /* Token for token equal to Hugging Face's tokenizers with GPT-2's vocabulary: digests and a list of nasty texts. */
-#include <json-c/json.h>
-
 #include "formats/stream.h"
-#include "text_test.h"
+#include "golden_text.h"
 
 static void check_digests(const char *golden, const char *data, const char *key) {
     cllm__tokenizer *t = open_gpt2();
@@ -65,25 +63,6 @@ static void imdb(void **state) {
     check_digests("tokenizer_imdb.tsv", "imdb/reviews.txt.xz", NULL);
 }
 
-static size_t base64(const char *text, char *out) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t used = 0;
-    unsigned bits = 0, have = 0;
-    for (; *text != '\0' && *text != '='; text++) {
-        bits = bits << 6 | (unsigned)(strchr(digits, *text) - digits);
-        have += 6;
-        if (have >= 8) out[used++] = (char)(bits >> (have -= 8));
-    }
-    return used;
-}
-
-static json_object *member(json_object *object, const char *key) {
-    json_object *value = NULL;
-    assert_true(json_object_object_get_ex(object, key, &value));
-    return value;
-}
-
-/* Also: decoding gives the same bytes back. */
 static void nasty(void **state) {
     (void)state;
     cllm__tokenizer *t = open_gpt2();
