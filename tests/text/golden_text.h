@@ -75,19 +75,4 @@ static inline void check_nasty(const cllm__tokenizer *t, const char *name) {
     json_object_put(first_root);
 }
 
-/* Saved and opened again, it is the same tokenizer; `t` is closed. */
-static inline cllm__tokenizer *reopened(cllm__tokenizer *t) {
-    char *folder = scratch_folder("llama");
-    cllm_error err;
-    assert_ok(cllm__tokenizer_save(t, folder, &err), &err);
-    cllm__tokenizer *again = open_path(folder);
-    assert_int_equal(cllm__tokenizer_hash(t), cllm__tokenizer_hash(again));
-    assert_int_equal(cllm__tokenizer_size(t), cllm__tokenizer_size(again));
-    assert_int_equal(cllm__tokenizer_bos(t), cllm__tokenizer_bos(again));
-    cllm__remove_tree(folder);
-    free(folder);
-    cllm__tokenizer_close(t);
-    return again;
-}
-
 #endif

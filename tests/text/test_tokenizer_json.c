@@ -46,24 +46,6 @@ static cllm_status bad(const char *pre, const char *more, const char *model_more
     return status;
 }
 
-/* Saved and opened again, it is the same tokenizer; `t` is closed. */
-static cllm__tokenizer *reopened(cllm__tokenizer *t, const char *name) {
-    char *folder = scratch_folder("json"), path[512];
-    cllm__tokenizer *again;
-    cllm_error err;
-    assert_ok(cllm__tokenizer_save(t, folder, &err), &err);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_true(cllm__path_exists(path));
-    assert_ok(cllm__tokenizer_open(&again, folder, &err), &err);
-    assert_int_equal(cllm__tokenizer_hash(t), cllm__tokenizer_hash(again));
-    assert_int_equal(cllm__tokenizer_size(t), cllm__tokenizer_size(again));
-    assert_int_equal(cllm__tokenizer_bos(t), cllm__tokenizer_bos(again));
-    cllm__remove_tree(folder);
-    free(folder);
-    cllm__tokenizer_close(t);
-    return again;
-}
-
 static void gpt2_like(void **state) {
     (void)state;
     cllm__tokenizer *t = good(BYTE_LEVEL, ",\"version\":\"1.0\",\"normalizer\":null,\"unknown_key\":{}", ""), *other;

@@ -51,8 +51,8 @@ static void check_both(const char *name, size_t size, const char *bos) {
     assert_int_equal(cllm__tokenizer_bos(file), wanted);
     check_texts(json, name);
     check_texts(file, name);
-    file = reopened(file);
-    json = reopened(json);
+    file = reopened(file, NULL);
+    json = reopened(json, NULL);
     check_nasty(file, name);
     check_nasty(json, name);
     cllm__tokenizer_close(json);

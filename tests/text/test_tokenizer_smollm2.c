@@ -66,7 +66,7 @@ static void smollm2(void **state) {
     check_nasty(t, "smollm2");
     check_blocks(t, "tokenizer_smollm2_musical.tsv", "musical-instruments/reviews_Musical_Instruments_5.json.gz", "reviewText");
     check_blocks(t, "tokenizer_smollm2_imdb.tsv", "imdb/reviews.txt.xz", NULL);
-    t = reopened(t);
+    t = reopened(t, NULL);
     check_nasty(t, "smollm2");
     cllm__tokenizer_close(t);
 }

@@ -119,4 +119,22 @@ static inline char *scratch_folder(const char *name) {
     return path;
 }
 
+/* Saved, with `file` (or NULL) among the files, and opened again, it is the same tokenizer; `t` is closed. */
+static inline cllm__tokenizer *reopened(cllm__tokenizer *t, const char *file) {
+    char *folder = scratch_folder("saved"), path[512];
+    cllm__tokenizer *again;
+    cllm_error err;
+    assert_ok(cllm__tokenizer_save(t, folder, &err), &err);
+    snprintf(path, sizeof path, "%s/%s", folder, file == NULL ? "" : file);
+    assert_true(cllm__path_exists(path));
+    assert_ok(cllm__tokenizer_open(&again, folder, &err), &err);
+    assert_int_equal(cllm__tokenizer_hash(t), cllm__tokenizer_hash(again));
+    assert_int_equal(cllm__tokenizer_size(t), cllm__tokenizer_size(again));
+    assert_int_equal(cllm__tokenizer_bos(t), cllm__tokenizer_bos(again));
+    cllm__remove_tree(folder);
+    free(folder);
+    cllm__tokenizer_close(t);
+    return again;
+}
+
 #endif
