@@ -1,10 +1,12 @@
+#define _DEFAULT_SOURCE /* posix_memalign(), madvise() */
 #include "base/alloc.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
 
 static atomic_size_t g_count;
 static atomic_size_t g_fail_at; /* value of g_count at which an allocation fails, 0 = never */
@@ -30,11 +32,23 @@ typedef union header {
     unsigned char line[ALIGNMENT];
 } header;
 
+/* Matrices are read from end to end, again and again. What fills whole huge pages asks for them: a processor fetches ahead
+ * within a page only. */
+static void *allocate(size_t bytes) {
+    size_t whole = bytes / HUGE_PAGE * HUGE_PAGE;
+    void *block;
+    if (posix_memalign(&block, whole == 0 ? ALIGNMENT : HUGE_PAGE, bytes) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (whole > 0) (void)madvise(block, whole, MADV_HUGEPAGE); /* a wish */
+#endif
+    return block;
+}
+
 void *cllm__alloc(size_t count, size_t size) {
     if (must_fail()) return NULL;
     if (size != 0 && count > (SIZE_MAX / 2 - sizeof(header)) / size) return NULL;
     size_t bytes = count * size;
-    header *block = aligned_alloc(ALIGNMENT, sizeof(header) + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    header *block = allocate(sizeof(header) + bytes);
     if (block == NULL) return NULL;
     block->size = bytes;
     return block + 1;

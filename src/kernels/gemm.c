@@ -7,7 +7,7 @@
  * second-level cache. Bits don't depend on how a product is divided (gemm_onednn.h).
  *
  * Where few rows pass a matrix in f32, reading it takes as long as multiplying. The loops of the operations' table then read
- * ahead, which oneDNN does not, and sum in its order.
+ * ahead, which oneDNN does not, and sum in its order; in bf16 those of gemm_amx.h do.
  */
 #include "kernels/gemm.h"
 
@@ -20,13 +20,14 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "kernels/blocks8.h"
+#include "kernels/gemm_amx.h"
 #include "kernels/gemm_engine.h"
 #include "kernels/gemm_onednn.h"
 #include "kernels/ops_table.h"
 #include "kernels/scratch.h"
 
 /* WIDEST: panels of a piece. FEW: tiles that may be too few for the workers. GROUP: columns that are turned from 8 bits into f32 at a time.
- * FEW_ROWS: of a product that the loops make; all pass in one go. LOOP_BLOCK: their block where oneDNN's order is not asked for. */
+ * FEW_ROWS: of a product that reads ahead; all pass in one go. LOOP_BLOCK: their block where oneDNN's order is not asked for. */
 enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4, FEW = 5, GROUP = 8 * CLLM__PANEL, FEW_ROWS = 48, LOOP_BLOCK = 256 };
 _Static_assert(WIDEST * (int)CLLM__PANEL <= (int)CLLM__AMX_WIDEST && (int)TILE % (int)CLLM__AMX_UNIT == 0 && (int)K_BLOCK <= (int)CLLM__AMX_DEEPEST, "products keep to AMX's bounds");
 /* Bytes of a piece, at most: it stays in a second-level cache of 1 MiB beside rows of x. */
@@ -231,7 +232,8 @@ typedef struct product {
     bool add;
 
     bool amx;
-    size_t block; /* by loops: of k; 0: by oneDNN */
+    enum { BY_ONEDNN, BY_LOOPS, BY_TILES } way; /* tiles: of gemm_amx.h */
+    size_t block;                               /* by loops: of k */
     size_t unit;  /* rows of a tile are a multiple of it */
     size_t units, tiles;
     size_t pieces, width; /* columns */
@@ -254,7 +256,7 @@ static size_t element_size(const product *run) {
 
 /* Whether x as it stands cannot be handed to oneDNN: wrong type, or not dense. */
 static bool must_prepare(const product *run) {
-    return run->w.bf16 || run->w.rounded || (run->block == 0 && run->ld_x != run->w.k);
+    return run->w.bf16 || run->w.rounded || (run->way == BY_ONEDNN && run->ld_x != run->w.k);
 }
 
 /* The rows [begin, end) of x, dense and in the type of the product; rows that x does not have are zero. */
@@ -299,20 +301,24 @@ static void product_task(void *context, size_t index, int worker) {
     const unsigned char *panels = (const unsigned char *)w->panels + first / CLLM__PANEL * panel_bytes(w);
     const float *bias = run->bias == NULL ? NULL : run->bias + first;
     float *y = run->y + begin * run->ld_y + first;
-    if (run->block > 0) {
+    if (run->way == BY_LOOPS) {
         run->ops->panel_product(y, run->ld_y, x, ld_x, rows, w->k, run->block, (const float *)(const void *)panels, w->k_padded, n, bias, run->add);
         return;
     }
     int high = height > run->units / run->tiles * run->unit ? HIGH : LOW;
     float *part = run->parts + (size_t)worker * PART;
-    if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels))
+    if (run->way == BY_TILES)
+        cllm__amx_product(part, x, rows, w->k, (const uint16_t *)(const void *)panels, columns_computed(run, n) / CLLM__PANEL);
+    else if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels))
         atomic_store(&run->failed, true);
-    else
-        run->ops->store_rows(y, run->ld_y, part, columns_computed(run, n), rows, n, bias, run->add);
+    run->ops->store_rows(y, run->ld_y, part, columns_computed(run, n), rows, n, bias, run->add);
 }
 
 static void plan(product *run) {
-    run->block = !run->w.onednn ? LOOP_BLOCK : run->w.bf16 || run->m > FEW_ROWS ? 0 : cllm__onednn_block(run->w.k);
+    bool ahead = run->w.onednn && run->m <= FEW_ROWS;
+    run->block = !run->w.onednn ? LOOP_BLOCK : ahead && !run->w.bf16 ? cllm__onednn_block(run->w.k) : 0;
+    bool tiles = ahead && run->w.bf16 && run->w.k % CLLM__AMX_DEPTH == 0 && cllm__onednn_as_tiles();
+    run->way = run->block > 0 ? BY_LOOPS : tiles ? BY_TILES : BY_ONEDNN;
     run->amx = run->w.bf16 && cllm__onednn_amx();
     run->unit = run->amx ? CLLM__AMX_UNIT : QUAD;
     run->units = (run->m + run->unit - 1) / run->unit;
@@ -320,7 +326,7 @@ static void plan(product *run) {
     run->width = piece_width(&run->w, run->tiles);
     run->pieces = (run->w.n + run->width - 1) / run->width;
     bool whole = run->m % run->unit == 0;
-    run->ready_from = must_prepare(run) ? 0 : run->block == 0 && !whole ? tile_begin(run, run->tiles - 1) : run->m;
+    run->ready_from = must_prepare(run) ? 0 : run->way == BY_ONEDNN && !whole ? tile_begin(run, run->tiles - 1) : run->m;
     run->ready_rows = run->ready_from >= run->m ? 0 : run->units * run->unit - run->ready_from;
 }
 
@@ -348,11 +354,11 @@ static cllm_status multiply(cllm__pool *pool, float *y, size_t ld_y, const float
     int threads = cllm__pool_threads(pool);
     plan(&run);
     size_t ready_bytes = round_up(run.ready_rows * w.k * element_size(&run), 64);
-    size_t bytes = ready_bytes + (run.block == 0 ? (size_t)threads * PART * sizeof(float) : 0);
+    size_t bytes = ready_bytes + (run.way != BY_LOOPS ? (size_t)threads * PART * sizeof(float) : 0);
     if (bytes > 0) CLLM_TRY(cllm__scratch_take(&scratch, bytes, 1, err));
     run.ready = scratch;
     run.parts = (float *)(void *)(run.ready + ready_bytes);
-    if (run.block == 0) CLLM_TRY_CLEAN(take_teams(&run, threads, err));
+    if (run.way == BY_ONEDNN) CLLM_TRY_CLEAN(take_teams(&run, threads, err));
     size_t groups = (run.ready_rows + PREPARE_ROWS - 1) / PREPARE_ROWS;
     cllm__pool_run(groups <= 4 ? NULL : pool, groups, prepare_task, &run);
     size_t tasks = run.tiles * run.pieces;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/gemm_amx.h"
 
 /* Of libgomp, which Debian's oneDNN is built on. The number belongs to the calling thread. */
 int omp_get_max_threads(void);
@@ -44,7 +45,7 @@ static dnnl_engine_t g_engine;
 static product *g_products[BUCKETS];
 static size_t g_created;
 static char g_isa[2][64];
-static bool g_in_blocks;
+static bool g_in_blocks, g_as_tiles;
 
 static int begin_single(void) {
     int threads = omp_get_max_threads();
@@ -77,15 +78,17 @@ static bool build(product *made, char *isa, size_t isa_size) {
     if (!matrix(&made->x, s.h, s.k, type, dnnl_ab) || !matrix(&made->y, s.h, s.n, dnnl_f32, dnnl_ab) ||
         !matrix(&made->w, s.k, s.n, type, s.bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b))
         return false;
-    /* oneDNN writes zeros into a blocked matrix's padding whenever a memory object gets an address. Ours are zero already, and
-     * shared by threads; described with its padding as part of the matrix, the same bytes are left alone. */
-    size_t block = s.bf16 ? 32 : 16, k = (s.k + block - 1) / block * block, n = (s.n + CLLM__PANEL - 1) / CLLM__PANEL * CLLM__PANEL;
+    /* oneDNN writes zeros into a blocked matrix's padding whenever a memory object gets an address. Ours are zero already,
+     * and shared by threads; described with its padding as part of the matrix, the same bytes are left alone. */
+    size_t block = s.bf16 ? 32 : 16, k = (s.k + block - 1) / block * block,
+           n = (s.n + CLLM__PANEL - 1) / CLLM__PANEL * CLLM__PANEL;
     if (!matrix(&made->stored, k, n, type, s.bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b)) return false;
     if (!ok(dnnl_matmul_desc_init(&matmul, &made->x, &made->w, NULL, &made->y))) return false;
     if (!ok(dnnl_primitive_attr_create(&attributes))) return false;
     if (!ok(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user))) goto cleanup;
     if (!ok(dnnl_primitive_desc_create(&desc, &matmul, attributes, g_engine, NULL))) goto cleanup;
-    if (!ok(dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name)) || strncmp(name, "brg:", 4) != 0) goto cleanup;
+    if (!ok(dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name)) || strncmp(name, "brg:", 4) != 0)
+        goto cleanup;
     made->scratch = *dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     done = ok(dnnl_primitive_create(&made->primitive, desc));
     if (done && isa != NULL) {
@@ -142,7 +145,8 @@ bool cllm__onednn_run(cllm__onednn_team *team, int worker, float *y, const void 
         return false;
     if (a->scratch != NULL) list[count++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, a->scratch};
     int threads = begin_single();
-    bool done = ok(dnnl_primitive_execute(team->product->primitive, a->stream, count, list)) && ok(dnnl_stream_wait(a->stream));
+    bool done =
+        ok(dnnl_primitive_execute(team->product->primitive, a->stream, count, list)) && ok(dnnl_stream_wait(a->stream));
     end_single(threads);
     return done;
 }
@@ -151,47 +155,68 @@ static size_t block_of(size_t k) {
     return k > 1024 ? 1024 : 512;
 }
 
-/* Whether some products sum as cllm__onednn_block() says. */
-static bool sums_in_blocks(size_t k) {
-    enum { ROWS = 8, MOST = 1600 };
-    product trial = {.shape = {.h = ROWS, .n = CLLM__PANEL, .k = k}};
-    float *x = cllm__alloc((ROWS + CLLM__PANEL) * MOST + ROWS * CLLM__PANEL, sizeof *x), *w = x + ROWS * MOST, *y = w + CLLM__PANEL * MOST;
-    if (x == NULL) return false;
-    if (!build(&trial, NULL, 0)) {
-        cllm__free(x);
-        return false;
-    }
+/* A product of ROWS rows with a panel, of numbers made up; `y` is what oneDNN makes of it. */
+enum { ROWS = 24, DEEPEST = 1600 };
+
+typedef struct trial {
+    float y[ROWS * CLLM__PANEL];
+    float x[ROWS * DEEPEST], w[CLLM__PANEL * DEEPEST]; /* or their bf16 */
+} trial;
+
+static bool run_trial(trial *t, size_t k, bool bf16) {
+    product made = {.shape = {.h = ROWS, .n = CLLM__PANEL, .k = k, .bf16 = bf16}};
+    if (!build(&made, NULL, 0)) return false;
     uint32_t state = 1;
-    for (size_t i = 0; i < (ROWS + CLLM__PANEL) * MOST; i++) {
+    for (size_t i = 0; i < (ROWS + CLLM__PANEL) * k; i++) {
         state = state * 1664525 + 1013904223;
-        x[i] = (float)(int32_t)state * 0x1p-31f;
+        float *to = i < ROWS * k ? t->x : t->w;
+        size_t at = i < ROWS * k ? i : i - ROWS * k;
+        if (bf16) ((uint16_t *)(void *)to)[at] = (uint16_t)(0x3f00 | (state >> 16 & 0x80ff)); /* 1/2 to 2, with a sign */
+        else to[at] = (float)(int32_t)state * 0x1p-31f;
     }
-    cllm__onednn_team *team = new_team(&trial, 1);
-    bool same = team != NULL && cllm__onednn_run(team, 0, y, x, w);
+    cllm__onednn_team *team = new_team(&made, 1);
+    bool done = team != NULL && cllm__onednn_run(team, 0, t->y, t->x, t->w);
+    if (team != NULL) free_team(team);
+    dnnl_primitive_destroy(made.primitive);
+    return done;
+}
+
+/* Whether a product in f32 sums as cllm__onednn_block() says. */
+static bool sums_in_blocks(trial *t, size_t k) {
+    bool same = run_trial(t, k, false);
     for (size_t i = 0; same && i < ROWS * CLLM__PANEL; i += 37) {
-        const float *row = x + i / CLLM__PANEL * k, *column = w + i % CLLM__PANEL;
+        const float *row = t->x + i / CLLM__PANEL * k, *column = t->w + i % CLLM__PANEL;
         float sum = 0;
         for (size_t p = 0; p < k; p += block_of(k)) {
             float part = 0;
             for (size_t q = p; q < k && q < p + block_of(k); q++) part = fmaf(row[q], column[q * CLLM__PANEL], part);
             sum = p == 0 ? part : sum + part;
         }
-        same = sum == y[i];
+        same = sum == t->y[i];
     }
-    if (team != NULL) free_team(team);
-    dnnl_primitive_destroy(trial.primitive);
-    cllm__free(x);
     return same;
+}
+
+/* Whether one in bf16 sums as gemm_amx.c does. */
+static bool sums_as_tiles(trial *t, size_t k) {
+    float y[ROWS * CLLM__PANEL];
+    if (!run_trial(t, k, true)) return false;
+    cllm__amx_product(y, (const uint16_t *)(const void *)t->x, ROWS, k, (const uint16_t *)(const void *)t->w, 1);
+    return memcmp(y, t->y, sizeof y) == 0;
 }
 
 static void probe(void) {
     int threads = begin_single();
     if (ok(dnnl_engine_create(&g_engine, dnnl_cpu, 0))) {
         for (int bf16 = 0; bf16 < 2; bf16++) {
-            product trial = {.shape = {.h = 64, .n = 192, .k = 96, .bf16 = bf16 != 0}};
-            if (build(&trial, g_isa[bf16], sizeof g_isa[bf16])) dnnl_primitive_destroy(trial.primitive);
+            product wanted = {.shape = {.h = 64, .n = 192, .k = 96, .bf16 = bf16 != 0}};
+            if (build(&wanted, g_isa[bf16], sizeof g_isa[bf16])) dnnl_primitive_destroy(wanted.primitive);
         }
-        g_in_blocks = sums_in_blocks(640) && sums_in_blocks(1600);
+        trial *t = cllm__alloc(1, sizeof *t);
+        g_in_blocks = t != NULL && sums_in_blocks(t, 640) && sums_in_blocks(t, DEEPEST);
+        g_as_tiles = t != NULL && strstr(g_isa[true], "amx") != NULL && cllm__amx_has() && sums_as_tiles(t, 640) &&
+                     sums_as_tiles(t, DEEPEST);
+        cllm__free(t);
     }
     end_single(threads);
 }
@@ -216,6 +241,11 @@ bool cllm__onednn_amx(void) {
 size_t cllm__onednn_block(size_t k) {
     pthread_once(&g_once, probe);
     return g_in_blocks ? block_of(k) : 0;
+}
+
+bool cllm__onednn_as_tiles(void) {
+    pthread_once(&g_once, probe);
+    return g_as_tiles;
 }
 
 static size_t bucket_of(cllm__onednn_shape s) {
@@ -247,8 +277,8 @@ cllm_status cllm__onednn_take(cllm__onednn_team **out, cllm__onednn_shape shape,
         end_single(threads);
         if (!built) {
             cllm__free(found);
-            status = cllm__fail(err, CLLM_ERR_FAILED, "oneDNN cannot make the product of %zu × %zu by %zu × %zu", shape.h, shape.k,
-                                shape.k, shape.n);
+            status = cllm__fail(err, CLLM_ERR_FAILED, "oneDNN cannot make the product of %zu × %zu by %zu × %zu", shape.h,
+                                shape.k, shape.k, shape.n);
             goto cleanup;
         }
         found->next = *bucket;

@@ -40,6 +40,9 @@ bool cllm__onednn_amx(void);
 /* Rows of k that products in f32 sum before they add to what came before; 0 if they do it in some other way. */
 size_t cllm__onednn_block(size_t k);
 
+/* Whether products in bf16 sum as gemm_amx.h says. */
+bool cllm__onednn_as_tiles(void);
+
 /* y[h × n] = x[h × k]·w, all dense. */
 typedef struct cllm__onednn_shape {
     size_t h, n, k;

@@ -11,6 +11,6 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND suffix STREQUAL "")
     COMPILE_OPTIONS "${loops};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512")
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/peak_bf16.c PROPERTIES
     COMPILE_OPTIONS "${loops};-mavx512f;-mavx512bw;-mavx512bf16")
-  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/peak_amx.c PROPERTIES
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/gemm_amx.c ${CMAKE_SOURCE_DIR}/src/kernels/peak_amx.c PROPERTIES
     COMPILE_OPTIONS "${loops};-mamx-tile;-mamx-bf16")
 endif()

@@ -1,0 +1,89 @@
+/* Compiled with the flags of AMX; see layer.cmake. */
+#define _DEFAULT_SOURCE /* syscall() */
+#include "kernels/gemm_amx.h"
+
+#include "kernels/amx_tiles.h"
+#include "kernels/gemm_onednn.h"
+
+#ifdef CLLM__AMX
+
+_Static_assert((int)CLLM__AMX_DEPTH == (int)AMX_DEPTH, "a tile's row");
+
+/* Of sums: four tiles, two of rows by two of columns; half a panel is as wide. AHEAD: how far behind a line that is
+ * multiplied the one lies that is fetched. */
+enum {
+    CHUNK = 2 * AMX_ROWS,
+    HALF = CLLM__PANEL / 2,
+    STEP = AMX_DEPTH * CLLM__PANEL /* numbers of a panel */,
+    LINE = 32,
+    AHEAD = 8192
+};
+enum { PANEL_ROW_BYTES = CLLM__PANEL * 2 * 2 }; /* two rows of k */
+
+/* y[rows × HALF] of a chunk that has a second tile of rows or not. Lines from `ahead` to `end` are fetched meanwhile. */
+static inline __attribute__((always_inline)) void half_panel(float *y, size_t ld_y, const uint16_t *x, size_t k,
+                                                             const uint16_t *w, bool second, const uint16_t *ahead,
+                                                             const uint16_t *end) {
+    size_t x_bytes = k * sizeof *x, y_bytes = ld_y * sizeof *y;
+    _tile_zero(0);
+    _tile_zero(1);
+    if (second) {
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (size_t p = 0; p < k; p += AMX_DEPTH, w += STEP, x += AMX_DEPTH) {
+        _tile_loadd(4, x, x_bytes);
+        _tile_loadd(6, w, PANEL_ROW_BYTES);
+        _tile_loadd(7, w + LINE, PANEL_ROW_BYTES);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        if (second) {
+            _tile_loadd(5, x + AMX_ROWS * k, x_bytes);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        if (ahead < end) {
+            for (size_t i = 0; i < STEP; i += LINE) __builtin_prefetch(ahead + i, 0, 2);
+            ahead += STEP;
+        }
+    }
+    _tile_stored(0, y, y_bytes);
+    _tile_stored(1, y + AMX_ROWS, y_bytes);
+    if (second) {
+        _tile_stored(2, y + AMX_ROWS * ld_y, y_bytes);
+        _tile_stored(3, y + AMX_ROWS * ld_y + AMX_ROWS, y_bytes);
+    }
+}
+
+bool cllm__amx_has(void) {
+    return amx_permitted();
+}
+
+void cllm__amx_product(float *y, const uint16_t *x, size_t rows, size_t k, const uint16_t *w, size_t panels) {
+    const uint16_t *end = w + panels * k * CLLM__PANEL;
+    size_t ld_y = panels * CLLM__PANEL;
+    amx_memory_is_read(x);
+    for (size_t i = 0; i < rows; i += CHUNK) {
+        size_t chunk = rows - i < CHUNK ? rows - i : CHUNK;
+        uint8_t first = (uint8_t)(chunk < AMX_ROWS ? chunk : AMX_ROWS), rest = (uint8_t)(chunk - first),
+                second = rest > 0 ? rest : AMX_ROWS;
+        amx_configure((const uint8_t[AMX_TILES]){first, first, second, second, first, second, AMX_ROWS, AMX_ROWS});
+        for (size_t j = 0; j < panels; j++)
+            for (size_t h = 0; h < 2; h++) {
+                const uint16_t *panel = w + j * k * CLLM__PANEL;
+                const uint16_t *ahead = i == 0 && h == 0 ? panel + AHEAD : end;
+                float *to = y + i * ld_y + j * CLLM__PANEL + h * HALF;
+                if (rest > 0) half_panel(to, ld_y, x + i * k, k, panel + h * 2 * (size_t)HALF, true, ahead, end);
+                else half_panel(to, ld_y, x + i * k, k, panel + h * 2 * (size_t)HALF, false, ahead, end);
+            }
+    }
+    _tile_release();
+}
+#else
+bool cllm__amx_has(void) {
+    return false;
+}
+void cllm__amx_product(float *y, const uint16_t *x, size_t rows, size_t k, const uint16_t *w, size_t panels) {
+    (void)y, (void)x, (void)rows, (void)k, (void)w, (void)panels;
+}
+#endif
