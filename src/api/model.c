@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "api/fusion_weights.h"
 #include "base/alloc.h"
 #include "base/io.h"
 #include "eval/recency.h"
@@ -96,14 +97,15 @@ static cllm_status open_fitted(cllm_model *model, bool measured, cllm_error *err
 }
 
 cllm__fusion cllm__model_fusion(const cllm_model *model) {
-    const cllm__train_config *config = &model->run.config;
-    return (cllm__fusion){
-        .linear = model->linear.n_items > 0 ? &model->linear : NULL, .linear_weight = config->linear_weight,
-        .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL, .neighbours_weight = config->neighbours_weight,
-        .factors = model->factors.n_items > 0 ? &model->factors : NULL, .factors_weight = config->factors_weight,
-        .recency = uses_recency(model) ? model->recency : NULL, .recency_weight = config->recency_weight,
-        .newcomers = config->newcomers_popular ? model->recency : NULL,
+    cllm__fusion fusion = {
+        .linear = model->linear.n_items > 0 ? &model->linear : NULL,
+        .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL,
+        .factors = model->factors.n_items > 0 ? &model->factors : NULL,
+        .recency = uses_recency(model) ? model->recency : NULL,
+        .newcomers = model->run.config.newcomers_popular ? model->recency : NULL,
     };
+    memcpy(fusion.weights, model->part_weights, sizeof fusion.weights);
+    return fusion;
 }
 
 static cllm_status open_into(cllm_model *model, const char *run, const cllm_model_options *o, bool head, bool measured, cllm__pool *pool,
@@ -116,6 +118,7 @@ static cllm_status open_into(cllm_model *model, const char *run, const cllm_mode
         options.backbone_dtype = o->backbone_dtype;
     }
     CLLM_TRY(cllm__run_open(&model->run, run, &options, err));
+    CLLM_TRY(cllm__fusion_weights_read(model->part_weights, &model->run, err));
     CLLM_TRY(open_tables(model, measured, err));
     CLLM_TRY(open_linear(model, measured, err));
     CLLM_TRY(open_factors(model, measured, err));

@@ -17,6 +17,7 @@ struct cllm_model {
     cllm__fold_in factors;     /* the same */
     cllm__merged fitted;       /* the rows that the run was fitted to, if a part looks into them */
     cllm__user_neighbours neighbours; /* none: the run has no such part */
+    double part_weights[CLLM__FUSION_PARTS]; /* of these and of recency */
     float *recency;            /* [n_items] how much items are asked for, of late if it counts when; NULL: no part asks */
     uint8_t *item_state; /* [n_items] cllm__item_state */
     uint8_t *hidden;     /* [n_items] nonzero: never recommended, since nothing is known of the item */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/default_backbone.h"
+#include "api/fusion_weights.h"
 #include "api/item_features.h"
 #include "api/model_scorer.h"
 #include "api/run.h"
@@ -527,6 +528,19 @@ typedef struct stage_files {
 static const stage_files FOR_USE = {"model.safetensors", "linear.safetensors", "factors.safetensors"},
                          FOR_MEASURING = {"fit.safetensors", "fit-linear.safetensors", "fit-factors.safetensors"};
 
+/* Of the stage that has just been saved. */
+static cllm_status choose_weights(training *t, cllm_error *err) {
+    struct json_object *chosen = NULL;
+    struct cllm_model *model = NULL;
+    const cllm_model_options options = {.dataset = t->options->dataset, .backbone = t->options->backbone};
+    if (!cllm__fusion_weights_are_chosen(&t->run.config, t->run.dataset)) return CLLM_OK;
+    CLLM_TRY(cllm__model_open(&model, t->run.folder, &options, false, true, t->pool, err));
+    cllm_status status = cllm__fusion_weights_choose(&chosen, model, t->pool, host_of(t), err);
+    cllm_model_close(model);
+    if (status == CLLM_OK && chosen != NULL) json_object_object_add(t->run.manifest, "part_weights", chosen);
+    return status;
+}
+
 /* Runs the present stage to its end and saves what it made. */
 static cllm_status run_stage(training *t, const stage_files *files, cllm_error *err) {
     CLLM_TRY(cllm__trainer_run(&t->trainer, err));
@@ -534,7 +548,9 @@ static cllm_status run_stage(training *t, const stage_files *files, cllm_error *
     CLLM_TRY(save_factors(t, files->factors, err));
     if (t->trainer.composed) CLLM_TRY(cllm__item_features_save(&t->features, &t->trainer.composer, t->run.folder, err));
     CLLM_TRY(save_model(t, files->tables, err));
-    if (!t->final) json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
+    if (t->final) return CLLM_OK;
+    json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
+    CLLM_TRY(choose_weights(t, err));
     return CLLM_OK;
 }
 
@@ -579,7 +595,7 @@ static cllm_status run_stages(training *t, bool wants_final, cllm_error *err) {
 
 static struct json_object *report_json(const training *t) {
     struct json_object *object = json_object_new_object(), *value = NULL;
-    const char *const copied[] = {"preset", "settings", "dataset", "backbone", "validation", "best_epoch", "final"};
+    const char *const copied[] = {"preset", "settings", "dataset", "backbone", "validation", "best_epoch", "part_weights", "final"};
     cllm__json_put_text(object, "run", t->run.folder);
     cllm__json_put_text(object, "status", "done");
     for (size_t i = 0; i < CLLM_LEN(copied); i++) {

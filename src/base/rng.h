@@ -25,7 +25,8 @@ typedef enum cllm__rng_stage {
     CLLM_RNG_TEST,
     CLLM_RNG_BASELINE, /* fitting a baseline; epoch = which numbers, example = row */
     CLLM_RNG_SWEEP,    /* settings of a trial; epoch = attempt, example = trial */
-    CLLM_RNG_WITHHOLD  /* who is left out of training; epoch 0: items, 1: users, 2: a left-out user's order (example = user) */
+    CLLM_RNG_WITHHOLD, /* who is left out of training; epoch 0: items, 1: users, 2: a left-out user's order (example = user) */
+    CLLM_RNG_FUSION    /* whose validation rows choose weights */
 } cllm__rng_stage;
 
 typedef struct cllm__rng {

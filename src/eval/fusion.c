@@ -18,8 +18,8 @@ typedef struct adding {
     const cllm__batch *batch;
     const cllm__id_space *space;
     size_t n_items;
-    float *scores;
-    desk *desks; /* one a thread */
+    float *scores, *parts; /* parts: NULL to add them */
+    desk *desks;           /* one a thread */
 } adding;
 
 static double deviation_of(const float *values, size_t n) {
@@ -43,12 +43,6 @@ static size_t read_history(const adding *a, size_t row, int32_t *history, int32_
     return count;
 }
 
-static void add_part(float *scores, const float *part, size_t n, double weight, double spread) {
-    double part_spread = deviation_of(part, n);
-    if (!(part_spread > 0)) return;
-    for (size_t i = 0; i < n; i++) scores[i] = (float)((double)scores[i] + weight * spread / part_spread * (double)part[i]);
-}
-
 static void normalise(float *scores, size_t n) {
     double largest = -INFINITY, total = 0;
     for (size_t i = 0; i < n; i++) largest = fmax(largest, (double)scores[i]);
@@ -56,34 +50,51 @@ static void normalise(float *scores, size_t n) {
     for (size_t i = 0; i < n; i++) scores[i] = (float)((double)scores[i] - largest - log(total));
 }
 
-static void add_row(void *context, size_t row, int worker) {
+bool cllm__fusion_has(const cllm__fusion *f, cllm__fusion_part part) {
+    switch (part) {
+    case CLLM__PART_LINEAR: return f->linear != NULL;
+    case CLLM__PART_NEIGHBOURS: return f->neighbours != NULL;
+    case CLLM__PART_FACTORS: return f->factors != NULL;
+    case CLLM__PART_RECENCY: return f->recency != NULL;
+    default: return false;
+    }
+}
+
+/* What a part makes of the desk's history of `count` items. */
+static const float *score_part(const cllm__fusion *f, cllm__fusion_part part, desk *d, size_t count, int32_t user) {
+    switch (part) {
+    case CLLM__PART_LINEAR: cllm__item_weights_score(f->linear, d->history, count, d->part); break;
+    case CLLM__PART_NEIGHBOURS: cllm__user_neighbours_score(f->neighbours, &d->search, d->history, count, user, d->part); break;
+    case CLLM__PART_FACTORS: cllm__fold_in_score(f->factors, d->history, count, d->folding, d->part); break;
+    default: return f->recency;
+    }
+    return d->part;
+}
+
+static void fuse_row(void *context, size_t row, int worker) {
     const adding *a = context;
     const cllm__fusion *f = a->fusion;
     desk *d = &a->desks[worker];
-    float *scores = a->scores + row * a->n_items;
+    size_t n = a->n_items, sequences = a->batch->sequences;
+    float *scores = a->scores + row * n;
     int32_t user;
     size_t count = read_history(a, row, d->history, &user);
-    if (count == 0 && f->newcomers != NULL) {
-        memcpy(scores, f->newcomers, a->n_items * sizeof *scores);
-        normalise(scores, a->n_items);
-        return;
+    bool newcomer = count == 0 && f->newcomers != NULL;
+    if (newcomer) memcpy(scores, f->newcomers, n * sizeof *scores);
+    double spread = newcomer ? 0 : deviation_of(scores, n);
+    for (int k = 0; k < CLLM__FUSION_PARTS; k++) {
+        float *split = a->parts == NULL ? NULL : a->parts + ((size_t)k * sequences + row) * n;
+        bool there = spread > 0 && cllm__fusion_has(f, (cllm__fusion_part)k);
+        const float *part = there ? score_part(f, (cllm__fusion_part)k, d, count, user) : NULL;
+        double part_spread = there ? deviation_of(part, n) : 0;
+        if (split != NULL) {
+            for (size_t i = 0; i < n; i++) split[i] = part_spread > 0 ? (float)(spread / part_spread * (double)part[i]) : 0;
+        } else if (part_spread > 0) {
+            double factor = f->weights[k] * spread / part_spread;
+            for (size_t i = 0; i < n; i++) scores[i] = (float)((double)scores[i] + factor * (double)part[i]);
+        }
     }
-    double spread = deviation_of(scores, a->n_items);
-    if (!(spread > 0)) return;
-    if (f->linear != NULL) {
-        cllm__item_weights_score(f->linear, d->history, count, d->part);
-        add_part(scores, d->part, a->n_items, f->linear_weight, spread);
-    }
-    if (f->neighbours != NULL) {
-        cllm__user_neighbours_score(f->neighbours, &d->search, d->history, count, user, d->part);
-        add_part(scores, d->part, a->n_items, f->neighbours_weight, spread);
-    }
-    if (f->factors != NULL) {
-        cllm__fold_in_score(f->factors, d->history, count, d->folding, d->part);
-        add_part(scores, d->part, a->n_items, f->factors_weight, spread);
-    }
-    if (f->recency != NULL) add_part(scores, f->recency, a->n_items, f->recency_weight, spread);
-    normalise(scores, a->n_items);
+    if (newcomer || (spread > 0 && a->parts == NULL)) normalise(scores, n);
 }
 
 static cllm_status set_up(adding *a, int threads, cllm_error *err) {
@@ -102,20 +113,30 @@ static cllm_status set_up(adding *a, int threads, cllm_error *err) {
     return CLLM_OK;
 }
 
+static cllm_status fuse(adding *a, cllm__pool *pool, cllm_error *err) {
+    int threads = cllm__pool_threads(pool);
+    cllm_status status = set_up(a, threads, err);
+    if (status == CLLM_OK) cllm__pool_run(pool, a->batch->sequences, fuse_row, a);
+    for (int w = 0; a->desks != NULL && w < threads; w++) {
+        cllm__free(a->desks[w].history);
+        cllm__free(a->desks[w].part);
+        cllm__free(a->desks[w].folding);
+        cllm__neighbour_search_free(&a->desks[w].search);
+    }
+    cllm__free(a->desks);
+    return status;
+}
+
 cllm_status cllm__fusion_add(const cllm__fusion *fusion, const cllm__batch *batch, const cllm__id_space *space, float *scores,
                              cllm__pool *pool, cllm_error *err) {
     adding a = {.fusion = fusion, .batch = batch, .space = space, .n_items = (size_t)space->n_items, .scores = scores};
-    int threads = cllm__pool_threads(pool);
-    bool any = fusion->linear != NULL || fusion->neighbours != NULL || fusion->factors != NULL || fusion->recency != NULL || fusion->newcomers != NULL;
-    if (!any) return CLLM_OK;
-    cllm_status status = set_up(&a, threads, err);
-    if (status == CLLM_OK) cllm__pool_run(pool, batch->sequences, add_row, &a);
-    for (int w = 0; a.desks != NULL && w < threads; w++) {
-        cllm__free(a.desks[w].history);
-        cllm__free(a.desks[w].part);
-        cllm__free(a.desks[w].folding);
-        cllm__neighbour_search_free(&a.desks[w].search);
-    }
-    cllm__free(a.desks);
-    return status;
+    bool any = fusion->newcomers != NULL;
+    for (int k = 0; k < CLLM__FUSION_PARTS; k++) any = any || cllm__fusion_has(fusion, (cllm__fusion_part)k);
+    return any ? fuse(&a, pool, err) : CLLM_OK;
+}
+
+cllm_status cllm__fusion_split(const cllm__fusion *fusion, const cllm__batch *batch, const cllm__id_space *space, float *scores,
+                               float *parts, cllm__pool *pool, cllm_error *err) {
+    adding a = {.fusion = fusion, .batch = batch, .space = space, .n_items = (size_t)space->n_items, .scores = scores, .parts = parts};
+    return fuse(&a, pool, err);
 }

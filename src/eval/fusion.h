@@ -11,17 +11,24 @@
 #include "eval/item_weights.h"
 #include "eval/user_neighbours.h"
 
+typedef enum cllm__fusion_part {
+    CLLM__PART_LINEAR,
+    CLLM__PART_NEIGHBOURS,
+    CLLM__PART_FACTORS,
+    CLLM__PART_RECENCY,
+    CLLM__FUSION_PARTS
+} cllm__fusion_part;
+
 typedef struct cllm__fusion {
-    const cllm__item_weights *linear; /* NULL: none */
-    double linear_weight;
-    const cllm__user_neighbours *neighbours; /* NULL: none */
-    double neighbours_weight;
-    const cllm__fold_in *factors; /* NULL: none */
-    double factors_weight;
-    const float *recency; /* [n_items] (recency.h); NULL: none */
-    double recency_weight;
+    const cllm__item_weights *linear; /* NULL: without this part; the others likewise */
+    const cllm__user_neighbours *neighbours;
+    const cllm__fold_in *factors;
+    const float *recency;   /* [n_items] (recency.h) */
     const float *newcomers; /* [n_items] logarithms of how much items are asked for; NULL: a history without items is like any */
+    double weights[CLLM__FUSION_PARTS];
 } cllm__fusion;
+
+bool cllm__fusion_has(const cllm__fusion *fusion, cllm__fusion_part part);
 
 /* `scores` [sequences × n_items] are logarithms of probabilities, and so is the result,
  *
@@ -32,5 +39,10 @@ typedef struct cllm__fusion {
  * of them: with `newcomers` the result is log softmax of these. A row depends on its own prompt alone. `space`: what the ids among the batch's tokens mean. */
 CLLM_CHECK cllm_status cllm__fusion_add(const cllm__fusion *fusion, const cllm__batch *batch, const cllm__id_space *space, float *scores,
                                         cllm__pool *pool, cllm_error *err);
+
+/* The same sum in its terms, for trying weights: what a weight of 1 adds, parts [CLLM__FUSION_PARTS × sequences × n_items]
+ * = σ_s·l_k/σ_k, zeros of a part that is not there or says nothing. `scores` stay, but for histories that newcomers answer. */
+CLLM_CHECK cllm_status cllm__fusion_split(const cllm__fusion *fusion, const cllm__batch *batch, const cllm__id_space *space, float *scores,
+                                          float *parts, cllm__pool *pool, cllm_error *err);
 
 #endif

@@ -77,6 +77,7 @@ typedef struct cllm__train_config {
     double recency_weight; /* the same of what is asked for of late (eval/recency.h) */
     double recency_days;   /* its half-life */
     bool newcomers_popular; /* a history without items is answered by what is popular, of late where recency counts */
+    bool part_weights_chosen; /* the weights above are where a search on the validation rows begins (api/fusion_weights.h) */
     int user_token;       /* cllm__user_token */
     int hard_words;       /* cllm__hard_words (text/prompt.h) of the templates collab and rec */
     int main_text;        /* cllm__main_text */

@@ -94,11 +94,16 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
     memcpy(before, scores, sizeof scores);
     const cllm__fold_in factors = {ITEMS, FACTORS, 3, columns};
     const cllm__fusion fusion = {
-        .linear = linear_weight != 0 ? &linear : NULL, .linear_weight = linear_weight,
-        .neighbours = neighbours_weight != 0 ? &index : NULL, .neighbours_weight = neighbours_weight,
-        .factors = factors_weight != 0 ? &factors : NULL, .factors_weight = factors_weight,
-        .recency = recency_weight != 0 ? recency : NULL, .recency_weight = recency_weight,
+        .linear = linear_weight != 0 ? &linear : NULL,
+        .neighbours = neighbours_weight != 0 ? &index : NULL,
+        .factors = factors_weight != 0 ? &factors : NULL,
+        .recency = recency_weight != 0 ? recency : NULL,
+        .weights = {[CLLM__PART_LINEAR] = linear_weight, [CLLM__PART_NEIGHBOURS] = neighbours_weight,
+                    [CLLM__PART_FACTORS] = factors_weight, [CLLM__PART_RECENCY] = recency_weight},
     };
+    float terms[CLLM__FUSION_PARTS * SEQUENCES * ITEMS];
+    check_ok(cllm__fusion_split(&fusion, &batch, &rules.space, scores, terms, NULL, &err), &err);
+    assert_memory_equal(scores, before, sizeof scores);
     check_ok(cllm__fusion_add(&fusion, &batch, &rules.space, scores, NULL, &err), &err);
     for (int s = 0; s < SEQUENCES; s++) {
         double own[ITEMS], parts[4][ITEMS] = {{0}}, expected[ITEMS], total = 0;
@@ -115,11 +120,14 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
             parts[2][i] = (double)folded[i];
             parts[3][i] = (double)recency[i];
         }
-        const double weights[4] = {linear_weight, neighbours_weight, factors_weight, recency_weight};
         for (int i = 0; i < ITEMS; i++) expected[i] = own[i];
-        for (int part = 0; part < 4; part++) {
+        for (int part = 0; part < CLLM__FUSION_PARTS; part++) {
             double spread = deviation(parts[part]);
-            for (int i = 0; i < ITEMS && spread > 1e-12; i++) expected[i] += weights[part] * deviation(own) / spread * parts[part][i];
+            for (int i = 0; i < ITEMS; i++) {
+                double term = fusion.weights[part] != 0 && spread > 1e-12 ? deviation(own) / spread * parts[part][i] : 0;
+                expected[i] += fusion.weights[part] * term;
+                check_near((double)terms[(part * SEQUENCES + s) * ITEMS + i], term, 1e-5);
+            }
         }
         for (int i = 0; i < ITEMS; i++) total += exp(expected[i]);
         for (int i = 0; i < ITEMS && !alone; i++) check_near((double)scores[s * ITEMS + i], expected[i] - log(total), 1e-5);
@@ -157,15 +165,20 @@ static void test_newcomers(void **state) {
         for (int i = 0; i < ITEMS; i++) before[s * ITEMS + i] = (float)(0.3 * i * (s + 1) - log(total));
     }
     memcpy(scores, before, sizeof scores);
+    float terms[CLLM__FUSION_PARTS * SEQUENCES * ITEMS], split[SEQUENCES * ITEMS];
+    memcpy(split, before, sizeof split);
     check_ok(cllm__fusion_add(&fusion, &batch, &rules.space, scores, NULL, &err), &err);
+    check_ok(cllm__fusion_split(&fusion, &batch, &rules.space, split, terms, NULL, &err), &err);
     double total = 0;
     for (int i = 0; i < ITEMS; i++) total += exp((double)recency[i]);
     for (int s = 0; s < SEQUENCES; s++) {
         for (int i = 0; i < ITEMS; i++) {
             double expected = histories[s][0] < 0 ? (double)recency[i] - log(total) : (double)before[s * ITEMS + i];
             check_near((double)scores[s * ITEMS + i], expected, 1e-6);
+            check_near((double)split[s * ITEMS + i], expected, 1e-6);
         }
     }
+    for (size_t i = 0; i < CLLM_LEN(terms); i++) assert_true(terms[i] == 0);
     cllm__batch_free(&batch);
 }
 
