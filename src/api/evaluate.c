@@ -63,6 +63,8 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
         return cllm__fail(err, CLLM_ERR_USAGE, "'%s' was trained without the content model: there is no likelihood of texts to measure", o->run);
     }
     cllm__log_backbone(&o->host, &e->model->run);
+    if (e->split == CLLM__VALID && cllm__json_at(e->model->run.manifest, "part_weights") != NULL)
+        cllm__log(&o->host, CLLM_LOG_WARN, "validation rows chose the weights of this run's parts: they flatter it; the test rows don't");
     return cllm__model_engine(&e->engine, e->model, e->pool, err);
 }
 

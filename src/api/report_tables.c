@@ -290,6 +290,21 @@ static void changed_settings(cllm__page *page, const cllm__report_run *run) {
     json_object_put(changed);
 }
 
+/* Of the parts beside the tokens, where validation rows chose them. */
+static void chosen_weights(cllm__page *page, const cllm__report_run *run) {
+    static const char *const parts[] = {"linear", "neighbours", "factors", "recency"};
+    struct json_object *chosen = cllm__json_at(run->run.manifest, "part_weights");
+    const char *before = "<br/><small class=\"soft\">weights by validation rows:";
+    bool any = false;
+    for (size_t i = 0; i < CLLM_LEN(parts); i++) {
+        double weight = cllm__json_number(chosen, parts[i]);
+        if (!isfinite(weight)) continue;
+        cllm__page_put(page, "%s %s %.3g", any ? "," : before, parts[i], weight);
+        any = true;
+    }
+    if (any) cllm__page_put(page, "</small>");
+}
+
 void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size_t group) {
     cllm__page_put(page, "<h3>How the runs were made</h3>\n<div class=\"wide\"><table><thead><tr><th scope=\"col\">run</th><th scope=\"col\">backbone</th>"
                          "<th scope=\"col\">preset</th><th scope=\"col\">settings unlike the preset’s</th><th scope=\"col\" class=\"n\">rec epoch taken</th>"
@@ -322,6 +337,7 @@ void cllm__report_settings(cllm__page *page, const cllm__report_data *data, size
         cllm__page_text(page, run->run.config.preset, 40);
         cllm__page_put(page, "</td><td>");
         changed_settings(page, run);
+        chosen_weights(page, run);
         double best = cllm__json_number(run->run.manifest, "best_epoch");
         if (isfinite(best)) snprintf(text, sizeof text, "%.0f", best);
         else snprintf(text, sizeof text, "–");

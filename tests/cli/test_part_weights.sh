@@ -25,7 +25,10 @@ done
 
 # eval and recommend use what was chosen, after --final too.
 run eval run --split valid --baselines none --json
+grep -q "validation rows chose the weights" stderr || die "eval does not say what chose the weights"
 awk -v a="$(get models/cllm4rec/ndcg@100)" -v b="$after" 'BEGIN { exit !(a - b < 2e-4 && b - a < 2e-4) }' || die "eval has other weights than were chosen"
+run report run --baselines popularity -o report.html
+grep -q "weights by validation rows: linear" report.html || die "the report does not tell the weights"
 run recommend run --history i1,i2 -k 5
 cp stdout chosen.tsv
 run train --resume -o run --final -q
