@@ -256,7 +256,9 @@ run = {"format": "cllm4rec run 1", "status": "done", "preset": "accurate", "sett
 seeds("run_manifest", good=json.dumps(run), format=json.dumps({**run, "format": "cllm4rec run 99"}), preset=json.dumps({**run, "preset": "other"}), setting=json.dumps({**run, "settings": {"epochs": "many"}}),
       kinds=json.dumps({**run, "settings": {"seed": None, "epochs": ["0/0/1"], "lr": {}}}), number=json.dumps({**run, "settings": {"seed": 1, "dropout": 0.5}}), dtype=json.dumps({**run, "dtype": "f64"}),
       list=json.dumps({**run, "settings": []}), equals=json.dumps({**run, "settings": {"seed=1": "2"}}), nul=json.dumps({**run, "settings": {"seed": "1\0002"}}), long=json.dumps({**run, "settings": {"monitor": "x" * 300}}),
-      cut=json.dumps(run)[:200], array="[]")
+      cut=json.dumps(run)[:200], array="[]", weights=json.dumps({**run, "part_weights": {"linear": 0.07, "factors": 4e-1, "users": 3}}),
+      weights_kinds=json.dumps({**run, "part_weights": {"linear": "0.1", "neighbours": None}}), weights_far=json.dumps({**run, "part_weights": {"recency": -1, "factors": 1e300}}),
+      weights_list=json.dumps({**run, "part_weights": [1]}))
 seeds("run_log", good='{"event":"epoch","phase":"rec","epoch":1,"seconds":0.1}\n{"event":"validation","monitor":1}\n{"event":"epoch","epoch":2}\n', cut='{"event":"epoch","epoch":1}\n{"event":"ep',
       kinds='{"event":1}\n{"event":["epoch"]}\n{"event":null}\n', array="[]\n", blank="\n\n", nul='{"event":"epoch"}\n\0{"event":"epoch"}\n', two='{"event":"epoch"}{"event":"epoch"}\n')
 sweep = {"format": "cllm4rec sweep 1", "dataset": "no-such-data", "backbone": None, "preset": "paper", "dtype": None, "backbone_dtype": None, "monitor": "ndcg@100", "rungs": "0.5,1", "keep": "all", "seed": 1,
