@@ -549,6 +549,7 @@ static cllm_status train(cllm__ablation *a, size_t index, size_t seed, const cha
     char seed_text[32];
     CLLM_TRY(CLLM_NEW(settings, 16 + a->options.n_settings + arm->n_settings, err));
     size_t n = schedule(a, preset, settings);
+    if (a->options.backbone == NULL) settings[n++] = "item-features=words"; /* what is random here has nothing to say of texts */
     for (size_t i = 0; i < a->options.n_settings; i++) settings[n++] = a->options.settings[i];
     for (size_t i = 0; i < arm->n_settings; i++) settings[n++] = arm->settings[i];
     snprintf(seed_text, sizeof seed_text, "seed=%zu", seed);

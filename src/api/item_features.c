@@ -10,8 +10,8 @@
 #include "model/bag.h"
 #include "model/text_states.h"
 
-/* Words that stand with fewer items are left out. */
-enum { LEAST_ITEMS = 2 };
+/* LEAST_ITEMS: words that stand with fewer are left out. MANY_COLD: one item of so many without a row makes states worth their cost. */
+enum { LEAST_ITEMS = 2, MANY_COLD = 20 };
 
 void cllm__item_features_free(cllm__item_features *f) {
     cllm__tfidf_free(&f->words);
@@ -145,7 +145,7 @@ static cllm_status spell(cllm__item_features *f, const making *m, cllm_error *er
 
 static cllm_status check(const cllm__train_config *config, cllm_error *err) {
     bool of_texts = config->item_tokens == CLLM__ITEM_TOKENS_TEXT || config->item_tokens == CLLM__ITEM_TOKENS_ID_TEXT;
-    if (config->item_features != CLLM__ITEM_FEATURES_WORDS && !of_texts) {
+    if (cllm__train_config_uses_states(config) && !of_texts) {
         return cllm__fail(err, CLLM_ERR_USAGE,
                           "item-features with states: item tokens must be composed of texts; take --item-tokens id+text or text");
     }
@@ -157,6 +157,42 @@ static cllm_status check(const cllm__train_config *config, cllm_error *err) {
     return CLLM_OK;
 }
 
+/* Items that have a text of their own, and those of them that have no training row. */
+static cllm_status count_texts(const cllm__dataset *dataset, size_t *with_text, size_t *cold, cllm_error *err) {
+    static const cllm__text_kind own[] = {CLLM__TEXT_TITLE, CLLM__TEXT_BRAND, CLLM__TEXT_CATEGORIES, CLLM__TEXT_DESCRIPTION};
+    const cllm__interactions *train = cllm__dataset_interactions(dataset, CLLM__TRAIN);
+    size_t n_items = cllm__dataset_items(dataset);
+    unsigned char *known;
+    CLLM_TRY(CLLM_NEW(known, n_items + 1, err));
+    for (size_t i = 0; i < train->count; i++) known[train->items[i]] = 1;
+    *with_text = *cold = 0;
+    for (size_t i = 0; i < n_items; i++) {
+        bool text = false;
+        for (size_t k = 0; k < CLLM_LEN(own); k++) {
+            const char *field = cllm__dataset_item_field(dataset, i, own[k]);
+            text = text || (field != NULL && field[0] != '\0');
+        }
+        *with_text += text;
+        *cold += text && !known[i];
+    }
+    cllm__free(known);
+    return CLLM_OK;
+}
+
+cllm_status cllm__item_features_resolve(cllm__train_config *config, const cllm__dataset *dataset, bool backbone_given, const cllm_host *host, cllm_error *err) {
+    size_t with_text, cold;
+    if (config->item_features != CLLM__ITEM_FEATURES_AUTO) return CLLM_OK;
+    config->item_features = CLLM__ITEM_FEATURES_WORDS;
+    if (config->item_tokens != CLLM__ITEM_TOKENS_TEXT && config->item_tokens != CLLM__ITEM_TOKENS_ID_TEXT) return CLLM_OK;
+    CLLM_TRY(count_texts(dataset, &with_text, &cold, err));
+    if (cold == 0 || cold * MANY_COLD < with_text) return CLLM_OK;
+    if (backbone_given) config->item_features = CLLM__ITEM_FEATURES_BOTH;
+    cllm__log(host, CLLM_LOG_INFO, "%zu of %zu items with a text have no training row: %s", cold, with_text,
+              backbone_given ? "what the backbone makes of the texts goes into the tokens beside their words (--item-features words: without)"
+                             : "with a language model (--backbone) what it makes of the texts would go into the tokens beside their words");
+    return CLLM_OK;
+}
+
 cllm_status cllm__item_features_create(cllm__item_features *f, const cllm__run *run, const char *folder, cllm__pool *pool, const cllm_host *host,
                                        cllm_error *err) {
     const making m = {run, folder, pool, host};
@@ -164,7 +200,7 @@ cllm_status cllm__item_features_create(cllm__item_features *f, const cllm__run *
     if (run->config.item_tokens == CLLM__ITEM_TOKENS_ID) return CLLM_OK;
     if (run->config.item_tokens == CLLM__ITEM_TOKENS_SPELLED) return spell(f, &m, err);
     if (run->config.item_features != CLLM__ITEM_FEATURES_STATES) CLLM_TRY(read_words(f, &m, err));
-    if (run->config.item_features != CLLM__ITEM_FEATURES_WORDS) CLLM_TRY(read_states(f, &m, err));
+    if (cllm__train_config_uses_states(&run->config)) CLLM_TRY(read_states(f, &m, err));
     return CLLM_OK;
 }
 

@@ -21,6 +21,11 @@ typedef struct cllm__item_features {
     float *start; /* [words × width of the tokens] where the words' vectors begin; NULL: at random */
 } cllm__item_features;
 
+/* Replaces auto in the settings. Words tell known items apart, and states add nothing to them; for an item without a training row they do
+ * (docs/EXPERIMENTS.md). So: both where a language model is given and a twentieth of the items with a text have no such row, else words. */
+CLLM_CHECK cllm_status cllm__item_features_resolve(cllm__train_config *config, const cllm__dataset *dataset, bool backbone_given, const cllm_host *host,
+                                                   cllm_error *err);
+
 /* Of the run's data set, by its backbone. `folder` is where the run's files are, or are being made: components of states that are there
  * already are used, so that a run goes on with what it began with; else they are made and written. `features` is {0} before and freed by
  * the caller in every case. CLLM_ERR_USAGE for settings that do not go together, CLLM_ERR_DATA where states are asked for and no item

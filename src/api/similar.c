@@ -178,7 +178,7 @@ static bool has_words(const cllm_model *model) {
 }
 
 static bool has_states(const cllm_model *model) {
-    return model->run.config.item_features != CLLM__ITEM_FEATURES_WORDS;
+    return cllm__train_config_uses_states(&model->run.config);
 }
 
 static cllm_status check_width(size_t width, const cllm_model *model, const char *path, cllm_error *err) {

@@ -378,6 +378,7 @@ static cllm_status begin(training *t, const char *folder, bool *finished, struct
     CLLM_TRY(read_config(t, err));
     CLLM_TRY(cllm__dataset_open(&t->run.dataset, o->dataset, false, err));
     CLLM_TRY(check_times(t, err));
+    CLLM_TRY(cllm__item_features_resolve(&t->run.config, t->run.dataset, o->backbone != NULL, host_of(t), err));
     CLLM_TRY(open_language_model(t, folder, err));
     CLLM_TRY(cllm__item_features_create(&t->features, &t->run, folder, t->pool, host_of(t), err));
     CLLM_TRY(read_rows(t, err));

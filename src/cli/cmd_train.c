@@ -25,7 +25,7 @@ static const method_flag METHOD[] = {
     {"dropout", "P", "in the frozen backbone (0)"},
     {"init", "normal|text-mean", "tokens (item tokens of kind id) begin at random, or at the mean of their texts' word embeddings (normal)"},
     {"item-tokens", "id|text|id+text|spelled", "a token of its own; composed of the words of the item's text; both; or of its number's pieces (id; accurate: id+text)"},
-    {"item-features", "words|states|words+states", "what tokens composed of texts are a function of: the texts' words, or what the frozen backbone makes of the texts (words)"},
+    {"item-features", "words|states|words+states|auto", "what tokens composed of texts are a function of: the texts' words, or what the frozen backbone makes of the texts; auto: words, and states too where a backbone is given and many items have texts and no rows yet (words; accurate: auto)"},
     {"states-width", "N", "principal components of these states (64)"},
     {"states-reviews", "N", "reviews of each item that the backbone reads besides the item's own texts (0)"},
     {"init-words", "normal|backbone", "vectors of words begin at random, or at the backbone's embeddings (normal)"},

@@ -40,7 +40,7 @@ static const cllm__train_config PRESETS[] = {
         .collab_order = CLLM__ORDER_RANDOM, .shuffle = true, .target_all = false, .mask_low = 0.3, .mask_high = 0.8, .dropout = 0,
         .dropout_rec_content = 0, .keep_best_loss = false, .content = false, .mask_cold = true, .patience = 0,
         .monitor = MONITOR, .checkpoint_seconds = 120,
-        .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .states_width = 64, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
+        .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .item_features = CLLM__ITEM_FEATURES_AUTO, .states_width = 64, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .bag_sharpness = 0.5, .bag_biases = true, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
         .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, .factors_weight = 0.1,
         .recency = CLLM__RECENCY_BY_TIME, .recency_weight = 0.5, .recency_days = 60, .newcomers_popular = true, .part_weights_chosen = true, .validate_every = 4, METHOD,
@@ -66,7 +66,11 @@ bool cllm__train_config_reads_tokens(const cllm__train_config *config) {
 }
 
 bool cllm__train_config_reads(const cllm__train_config *config) {
-    return cllm__train_config_reads_tokens(config) || config->item_features != CLLM__ITEM_FEATURES_WORDS;
+    return cllm__train_config_reads_tokens(config) || cllm__train_config_uses_states(config);
+}
+
+bool cllm__train_config_uses_states(const cllm__train_config *config) {
+    return config->item_features == CLLM__ITEM_FEATURES_STATES || config->item_features == CLLM__ITEM_FEATURES_BOTH;
 }
 
 bool cllm__train_config_reads_words(const cllm__train_config *config) {
@@ -130,7 +134,7 @@ static const setting SETTINGS[] = {
     {"init", CHOICE, AT(init_text_mean), 0, 0, {"normal", "text-mean"}},
     {"init-deviation", NUMBER, AT(init_deviation), 0, 10, {0}},
     {"item-tokens", CHOICES, AT(item_tokens), 0, 0, {"id", "text", "id+text", "spelled"}},
-    {"item-features", CHOICES, AT(item_features), 0, 0, {"words", "states", "words+states"}},
+    {"item-features", CHOICES, AT(item_features), 0, 0, {"words", "states", "words+states", "auto"}},
     {"states-width", INT, AT(states_width), 1, 1 << 12, {0}},
     {"states-reviews", INT, AT(states_reviews), 0, 1000, {0}},
     {"init-words", CHOICE, AT(init_words_backbone), 0, 0, {"normal", "backbone"}},

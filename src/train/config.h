@@ -15,7 +15,12 @@ enum { CLLM__MONITOR_TERMS = 8 };
 /* What an item token is made of (model/composer.h). Spelled: of the pieces of its number (model/spelling.h), without a free part. */
 typedef enum cllm__item_tokens { CLLM__ITEM_TOKENS_ID, CLLM__ITEM_TOKENS_TEXT, CLLM__ITEM_TOKENS_ID_TEXT, CLLM__ITEM_TOKENS_SPELLED } cllm__item_tokens;
 /* What the part that is composed of texts is a function of: their words, the frozen backbone's states of them, or both. */
-typedef enum cllm__item_feature_kinds { CLLM__ITEM_FEATURES_WORDS, CLLM__ITEM_FEATURES_STATES, CLLM__ITEM_FEATURES_BOTH } cllm__item_feature_kinds;
+typedef enum cllm__item_feature_kinds {
+    CLLM__ITEM_FEATURES_WORDS,
+    CLLM__ITEM_FEATURES_STATES,
+    CLLM__ITEM_FEATURES_BOTH,
+    CLLM__ITEM_FEATURES_AUTO /* one of the others, as data and backbone suggest: cllm__item_features_resolve() */
+} cllm__item_feature_kinds;
 /* Whose token stands for a user in the prompts of collab and rec: his own, none, or in training another's in every epoch. */
 typedef enum cllm__user_token { CLLM__USER_TOKEN_ON, CLLM__USER_TOKEN_OFF, CLLM__USER_TOKEN_SHUFFLED } cllm__user_token;
 /* The collaborative stage's main text: items, predicted among items; the same, predicted among items and words (one softmax); or
@@ -99,6 +104,8 @@ CLLM_CHECK cllm_status cllm__train_config_set(cllm__train_config *config, const 
 bool cllm__train_config_reads(const cllm__train_config *config);
 bool cllm__train_config_reads_tokens(const cllm__train_config *config);
 bool cllm__train_config_reads_words(const cllm__train_config *config);
+/* Whether composed tokens are a function of the backbone's states of texts. */
+bool cllm__train_config_uses_states(const cllm__train_config *config);
 
 /* The index-th setting's name, NULL past the end; and a setting's value as text that _set reads back exactly. */
 const char *cllm__train_setting_name(size_t index);

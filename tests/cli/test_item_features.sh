@@ -39,11 +39,24 @@ done
 run similar both --text 'qzx' -k 2 # no known word, but a state
 fails 2 "the text is empty" similar states --text ''
 [ -e both/words.safetensors ] || die "words and states have no words"
-run train data -o words --backbone states/backbone $short
+run train data -o words --backbone states/backbone $short --item-features words
 [ ! -e words/states.safetensors ] || die "words alone have states"
 run train data -o random --backbone states/backbone $short --item-features words+states
 cmp -s words/model.safetensors random/model.safetensors && die "states changed nothing"
 cmp -s random/model.safetensors both/model.safetensors && die "init-words changed nothing"
+
+# The preset takes states where a backbone is given and a twentieth of the items with a text, here i11 of 11, have no row.
+run train data -o auto --backbone states/backbone $short
+grep -q "1 of 11 items with a text have no training row: what the backbone makes" stderr || die "train does not say why it takes states"
+equal "features with a backbone" "$("$JSON_GET" settings/item-features <auto/run.json)" words+states
+cmp auto/model.safetensors random/model.safetensors || die "auto is not words+states"
+run train data -o alone $short
+grep -q "1 of 11 items with a text have no training row: with a language model" stderr || die "train does not say what a backbone would do"
+equal "features without a backbone" "$("$JSON_GET" settings/item-features <alone/run.json)" words
+head -n 11 items.tsv >warm.tsv
+run prepare reviews.tsv --items warm.tsv -o warm
+run train warm -o warm-run --backbone states/backbone $short
+equal "features without cold items" "$("$JSON_GET" settings/item-features <warm-run/run.json)" words
 
 # A last fit stands on the same components.
 cp both/states.safetensors before
@@ -60,7 +73,7 @@ fails 2 "item-tokens id+text" train data -o x $short --item-tokens spelled --ite
 fails 2 "item-tokens id+text" train data -o x --preset paper --init-words backbone
 fails 2 "words or words+states" train data -o x $short --item-features states --init-words backbone
 fails 2 "take --width 128" train data -o x $short --width 256 --init-words backbone
-fails 2 "words, states or words+states" train data -o x --item-features text
+fails 2 "words, states, words+states or auto" train data -o x --item-features text
 run prepare reviews.tsv -o bare
 fails 3 "no item has a text.*states-reviews=4" train bare -o x $short --item-features states
 run train bare -o reviewed $short --item-features states --states-reviews 4 -q

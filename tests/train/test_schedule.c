@@ -83,7 +83,7 @@ static void wrong_settings_say_what_is_right(void **state) {
         {"nonsense=1", "unknown setting"},  {"batch", "unknown setting"},       {"lambda-c=-3", "0 to"},          {"lambda-c=nan", "0 to inf"},     {"lambda-l=inf", "0 to 1e+12"},
         {"prompt-order=size", "random, ascending or time"}, {"reorder=2", "1, 0 or time"}, {"lambda-stages=1/x/1", "lambda-stages"},
         {"init=words", "normal or text-mean"}, {"item-tokens=words", "id, text, id+text or spelled"},
-        {"item-features=text", "words, states or words+states"}, {"states-width=0", "1 to 4096"}, {"states-reviews=-1", "0 to 1000"},
+        {"item-features=text", "words, states, words+states or auto"}, {"states-width=0", "1 to 4096"}, {"states-reviews=-1", "0 to 1000"},
         {"init-words=mean", "normal or backbone"},
         {"linear=knn", "none, ease or ease-text"}, {"width=-1", "0 to 65536"},   {"bag-scale=0", "bag-scale '0'"},
     };
