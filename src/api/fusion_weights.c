@@ -10,8 +10,8 @@
 #include "base/rng.h"
 #include "eval/evaluate.h"
 
-/* MOST_USERS: whose validation rows are looked at. CANDIDATES: the weights at hand and the changes to each of them. */
-enum { MOST_USERS = 5000, ROUNDS = 10, CHANGES = 4, CANDIDATES = 1 + CHANGES * CLLM__FUSION_PARTS, CUTOFF = 100 };
+/* MOST_USERS: whose validation rows are looked at. CHUNK_BYTES: of scores, a chunk's. CANDIDATES: the weights at hand and the changes to each of them. */
+enum { MOST_USERS = 5000, CHUNK_BYTES = 256 << 20, ROUNDS = 10, CHANGES = 4, CANDIDATES = 1 + CHANGES * CLLM__FUSION_PARTS, CUTOFF = 100 };
 static const double FACTORS[CHANGES] = {0.25, 0.5, 2, 4};
 static const double STANDS_OUT = 3; /* standard errors */
 static const double LARGEST = 1e6;
@@ -161,7 +161,8 @@ static cllm_status search(double weights[CLLM__FUSION_PARTS], double ndcg[2], si
                                   .valid = cllm__dataset_interactions(model->run.dataset, CLLM__VALID)};
     const size_t ks[] = {CUTOFF};
     int32_t *users = NULL;
-    size_t count = 0;
+    size_t count = 0, fit = CHUNK_BYTES / ((1 + CLLM__FUSION_PARTS) * sizeof(float) * (c->n_items + 1));
+    size_t at_once = fit < 1 ? 1 : fit < CLLM__SCORE_BATCH ? fit : CLLM__SCORE_BATCH;
     cllm_status status = sample_users(&users, &count, model, err);
     *n_users = count;
     for (int round = 0; round < ROUNDS && status == CLLM_OK; round++) {
@@ -170,10 +171,10 @@ static cllm_status search(double weights[CLLM__FUSION_PARTS], double ndcg[2], si
         cllm__evaluation *evaluation = NULL;
         size_t n = list_candidates(list, c, weights), better = 0;
         for (size_t i = 0; i < n; i++) {
-            scorers[i] = (cllm__scorer){.name = "weights of the parts", .context = &list[i], .score = score_candidate, .batch = CLLM__SCORE_BATCH};
+            scorers[i] = (cllm__scorer){.name = "weights of the parts", .context = &list[i], .score = score_candidate, .batch = at_once};
         }
         const cllm__eval_options options = {.split = CLLM__VALID, .ks = ks, .n_ks = CLLM_LEN(ks), .seed = model->run.config.seed, .users = users,
-                                            .n_users = count, .pool = c->pool, .host = host};
+                                            .n_users = count, .chunk = at_once, .pool = c->pool, .host = host};
         status = cllm__evaluate(&evaluation, &data, scorers, n, &options, err);
         if (status != CLLM_OK) break;
         better = find_better(evaluation);
