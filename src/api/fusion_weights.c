@@ -16,7 +16,9 @@ static const double FACTORS[CHANGES] = {0.25, 0.5, 2, 4};
 static const double STANDS_OUT = 3; /* standard errors */
 static const double LARGEST = 1e6;
 
-static const char *const NAMES[CLLM__FUSION_PARTS] = {"linear", "neighbours", "factors", "recency"};
+static const char *name_of(int part) {
+    return cllm__fusion_part_name((cllm__fusion_part)part);
+}
 
 bool cllm__fusion_weights_are_chosen(const cllm__train_config *config, const cllm__dataset *dataset) {
     return config->part_weights_chosen && cllm__dataset_interactions(dataset, CLLM__VALID)->count > 0 &&
@@ -31,10 +33,10 @@ cllm_status cllm__fusion_weights_read(double weights[CLLM__FUSION_PARTS], const 
     weights[CLLM__PART_FACTORS] = config->factors_weight;
     weights[CLLM__PART_RECENCY] = config->recency_weight;
     for (int k = 0; k < CLLM__FUSION_PARTS; k++) {
-        if (cllm__json_at(chosen, NAMES[k]) == NULL) continue;
-        weights[k] = cllm__json_number(chosen, NAMES[k]);
+        if (cllm__json_at(chosen, name_of(k)) == NULL) continue;
+        weights[k] = cllm__json_number(chosen, name_of(k));
         if (!(weights[k] >= 0 && weights[k] <= LARGEST))
-            return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json': part_weights/%s is no number from 0 to %g", run->folder, NAMES[k], LARGEST);
+            return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json': part_weights/%s is no number from 0 to %g", run->folder, name_of(k), LARGEST);
     }
     return CLLM_OK;
 }
@@ -212,9 +214,9 @@ cllm_status cllm__fusion_weights_choose(struct json_object **chosen, const cllm_
         struct json_object *object = *chosen = json_object_new_object(), *gain = json_object_new_object();
         for (int k = 0; k < CLLM__FUSION_PARTS; k++) {
             if (!cllm__fusion_has(&c.fusion, (cllm__fusion_part)k)) continue;
-            json_object_object_add(object, NAMES[k], json_object_new_double(weights[k]));
+            json_object_object_add(object, name_of(k), json_object_new_double(weights[k]));
             size_t used = strlen(text);
-            snprintf(text + used, sizeof text - used, "%s%s %.3g", used > 0 ? ", " : "", NAMES[k], weights[k]);
+            snprintf(text + used, sizeof text - used, "%s%s %.3g", used > 0 ? ", " : "", name_of(k), weights[k]);
         }
         cllm__json_put_text(object, "chosen_on", "valid");
         json_object_object_add(object, "users", json_object_new_int64((int64_t)n_users));

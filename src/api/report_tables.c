@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/report_data.h"
+#include "eval/fusion.h"
 
 static void thousands(double value, char text[32]) {
     char digits[32];
@@ -292,14 +293,14 @@ static void changed_settings(cllm__page *page, const cllm__report_run *run) {
 
 /* Of the parts beside the tokens, where validation rows chose them. */
 static void chosen_weights(cllm__page *page, const cllm__report_run *run) {
-    static const char *const parts[] = {"linear", "neighbours", "factors", "recency"};
     struct json_object *chosen = cllm__json_at(run->run.manifest, "part_weights");
     const char *before = "<br/><small class=\"soft\">weights by validation rows:";
     bool any = false;
-    for (size_t i = 0; i < CLLM_LEN(parts); i++) {
-        double weight = cllm__json_number(chosen, parts[i]);
+    for (int k = 0; k < CLLM__FUSION_PARTS; k++) {
+        const char *part = cllm__fusion_part_name((cllm__fusion_part)k);
+        double weight = cllm__json_number(chosen, part);
         if (!isfinite(weight)) continue;
-        cllm__page_put(page, "%s %s %.3g", any ? "," : before, parts[i], weight);
+        cllm__page_put(page, "%s %s %.3g", any ? "," : before, part, weight);
         any = true;
     }
     if (any) cllm__page_put(page, "</small>");

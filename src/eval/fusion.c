@@ -60,6 +60,11 @@ bool cllm__fusion_has(const cllm__fusion *f, cllm__fusion_part part) {
     }
 }
 
+const char *cllm__fusion_part_name(cllm__fusion_part part) {
+    static const char *const names[CLLM__FUSION_PARTS] = {"linear", "neighbours", "factors", "recency"};
+    return names[part];
+}
+
 /* What a part makes of the desk's history of `count` items. */
 static const float *score_part(const cllm__fusion *f, cllm__fusion_part part, desk *d, size_t count, int32_t user) {
     switch (part) {

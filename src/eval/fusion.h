@@ -29,6 +29,8 @@ typedef struct cllm__fusion {
 } cllm__fusion;
 
 bool cllm__fusion_has(const cllm__fusion *fusion, cllm__fusion_part part);
+/* "linear" */
+const char *cllm__fusion_part_name(cllm__fusion_part part);
 
 /* `scores` [sequences × n_items] are logarithms of probabilities, and so is the result,
  *
