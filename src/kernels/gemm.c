@@ -307,10 +307,12 @@ static void product_task(void *context, size_t index, int worker) {
     }
     int high = height > run->units / run->tiles * run->unit ? HIGH : LOW;
     float *part = run->parts + (size_t)worker * PART;
-    if (run->way == BY_TILES)
+    if (run->way == BY_TILES) {
         cllm__amx_product(part, x, rows, w->k, (const uint16_t *)(const void *)panels, columns_computed(run, n) / CLLM__PANEL);
-    else if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels))
+    } else if (!cllm__onednn_run(run->teams[high][n == run->width ? PIECE : LAST_PIECE], worker, part, x, panels)) {
         atomic_store(&run->failed, true);
+        return;
+    }
     run->ops->store_rows(y, run->ld_y, part, columns_computed(run, n), rows, n, bias, run->add);
 }
 
