@@ -9,21 +9,37 @@
 
 _Static_assert((int)CLLM__AMX_DEPTH == (int)AMX_DEPTH, "a tile's row");
 
-/* Of sums: four tiles, two of rows by two of columns; half a panel is as wide. AHEAD: how far behind a line that is
- * multiplied the one lies that is fetched. */
+/* Of sums: four tiles, two of rows by two of columns; half a panel is as wide. */
 enum {
     CHUNK = 2 * AMX_ROWS,
     HALF = CLLM__PANEL / 2,
     STEP = AMX_DEPTH * CLLM__PANEL /* numbers of a panel */,
-    LINE = 32,
-    AHEAD = 8192
+    LINE = 32
 };
 enum { PANEL_ROW_BYTES = CLLM__PANEL * 2 * 2 }; /* two rows of k */
 
-/* y[rows × HALF] of a chunk that has a second tile of rows or not. Lines from `ahead` to `end` are fetched meanwhile. */
+enum { PAGES = 4, PAGE = 2048 /* numbers */, ALL_LINES = STEP / LINE };
+_Static_assert((int)STEP == (int)PAGE, "a panel is whole pages");
+
+/* What is to be fetched while panels are multiplied, from PAGES pages in turn, for the reason that gemm_loops.inc gives. */
+typedef struct reading {
+    const uint16_t *pages;
+    size_t left; /* pages */
+    size_t at;   /* in each page */
+} reading;
+
+/* Fetches so many lines, of which PAGES are a divisor, as a page's are a multiple. */
+static inline __attribute__((always_inline)) void read_ahead(reading *ahead, size_t lines) {
+    size_t side_by_side = ahead->left < PAGES ? ahead->left : PAGES;
+    if (side_by_side == 0) return;
+    for (size_t i = 0; i < lines; i += PAGES, ahead->at += LINE)
+        for (size_t p = 0; p < side_by_side; p++) __builtin_prefetch(ahead->pages + p * PAGE + ahead->at, 0, 2);
+    if (ahead->at == PAGE) *ahead = (reading){ahead->pages + side_by_side * PAGE, ahead->left - side_by_side, 0};
+}
+
+/* y[rows × HALF] of a chunk that has a second tile of rows or not. At each step that many lines are read ahead. */
 static inline __attribute__((always_inline)) void half_panel(float *y, size_t ld_y, const uint16_t *x, size_t k,
-                                                             const uint16_t *w, bool second, const uint16_t *ahead,
-                                                             const uint16_t *end) {
+                                                             const uint16_t *w, bool second, reading *ahead, size_t lines) {
     size_t x_bytes = k * sizeof *x, y_bytes = ld_y * sizeof *y;
     _tile_zero(0);
     _tile_zero(1);
@@ -42,10 +58,7 @@ static inline __attribute__((always_inline)) void half_panel(float *y, size_t ld
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        if (ahead < end) {
-            for (size_t i = 0; i < STEP; i += LINE) __builtin_prefetch(ahead + i, 0, 2);
-            ahead += STEP;
-        }
+        read_ahead(ahead, lines);
     }
     _tile_stored(0, y, y_bytes);
     _tile_stored(1, y + AMX_ROWS, y_bytes);
@@ -60,8 +73,9 @@ bool cllm__amx_has(void) {
 }
 
 void cllm__amx_product(float *y, const uint16_t *x, size_t rows, size_t k, const uint16_t *w, size_t panels) {
-    const uint16_t *end = w + panels * k * CLLM__PANEL;
     size_t ld_y = panels * CLLM__PANEL;
+    size_t pages = panels * k * CLLM__PANEL / PAGE, skipped = pages < PAGES ? pages : PAGES;
+    reading ahead = {w + skipped * PAGE, pages - skipped, 0};
     amx_memory_is_read(x);
     for (size_t i = 0; i < rows; i += CHUNK) {
         size_t chunk = rows - i < CHUNK ? rows - i : CHUNK;
@@ -71,10 +85,11 @@ void cllm__amx_product(float *y, const uint16_t *x, size_t rows, size_t k, const
         for (size_t j = 0; j < panels; j++)
             for (size_t h = 0; h < 2; h++) {
                 const uint16_t *panel = w + j * k * CLLM__PANEL;
-                const uint16_t *ahead = i == 0 && h == 0 ? panel + AHEAD : end;
+                /* Each half step half a step's lines, but while the first half of the first panel needs them at once. */
+                size_t lines = i > 0 ? 0 : h == 0 && j == 0 ? ALL_LINES : ALL_LINES / 2;
                 float *to = y + i * ld_y + j * CLLM__PANEL + h * HALF;
-                if (rest > 0) half_panel(to, ld_y, x + i * k, k, panel + h * 2 * (size_t)HALF, true, ahead, end);
-                else half_panel(to, ld_y, x + i * k, k, panel + h * 2 * (size_t)HALF, false, ahead, end);
+                if (rest > 0) half_panel(to, ld_y, x + i * k, k, panel + h * 2 * (size_t)HALF, true, &ahead, lines);
+                else half_panel(to, ld_y, x + i * k, k, panel + h * 2 * (size_t)HALF, false, &ahead, lines);
             }
     }
     _tile_release();
