@@ -52,6 +52,16 @@ cllm__baseline_kind cllm__baseline_find(const char *name, size_t length);
 /* Whether it has parameters at all. */
 bool cllm__baseline_is_tuned(cllm__baseline_kind kind);
 
+/* Models that are asked for, each once, in the order of the list. */
+typedef struct cllm__baseline_choice {
+    cllm__baseline_kind kinds[CLLM__BASE_KINDS];
+    size_t count;
+    bool by_name; /* else what cannot be made is left out */
+} cllm__baseline_choice;
+
+/* NULL or "all": every one but random; "none"; or names with commas between them. CLLM_ERR_USAGE for anything else. */
+CLLM_CHECK cllm_status cllm__baseline_choose(cllm__baseline_choice *choice, const char *list, cllm_error *err);
+
 void cllm__baseline_defaults(cllm__baseline_values *values);
 /* "als.factors=64" and so on; a model that is named becomes known. CLLM_ERR_USAGE for anything else. */
 CLLM_CHECK cllm_status cllm__baseline_settings(cllm__baseline_values *values, const char *const *settings, size_t count,

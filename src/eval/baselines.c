@@ -6,21 +6,14 @@
 #include "base/host.h"
 #include "eval/baseline_set.h"
 
-/* What is asked for. */
-typedef struct wishes {
-    cllm__baseline_kind kinds[CLLM__BASE_KINDS];
-    size_t count;
-    bool by_name; /* else what cannot be made is left out */
-} wishes;
-
-static bool wanted(const wishes *w, cllm__baseline_kind kind) {
+static bool wanted(const cllm__baseline_choice *w, cllm__baseline_kind kind) {
     for (size_t i = 0; i < w->count; i++) {
         if (w->kinds[i] == kind) return true;
     }
     return false;
 }
 
-static void leave_out(wishes *w, cllm__baseline_kind kind) {
+static void leave_out(cllm__baseline_choice *w, cllm__baseline_kind kind) {
     size_t kept = 0;
     for (size_t i = 0; i < w->count; i++) {
         if (w->kinds[i] != kind) w->kinds[kept++] = w->kinds[i];
@@ -32,8 +25,8 @@ static bool needs_texts(cllm__baseline_kind kind) {
     return kind == CLLM__BASE_TEXTKNN || kind == CLLM__BASE_EASE_TEXT;
 }
 
-static cllm_status parse_list(wishes *w, const char *list, cllm_error *err) {
-    *w = (wishes){.by_name = list != NULL && strcmp(list, "all") != 0};
+cllm_status cllm__baseline_choose(cllm__baseline_choice *w, const char *list, cllm_error *err) {
+    *w = (cllm__baseline_choice){.by_name = list != NULL && strcmp(list, "all") != 0};
     if (!w->by_name) {
         for (int k = CLLM__BASE_POPULARITY; k < CLLM__BASE_KINDS; k++) w->kinds[w->count++] = (cllm__baseline_kind)k;
         return CLLM_OK;
@@ -58,7 +51,7 @@ static cllm_status parse_list(wishes *w, const char *list, cllm_error *err) {
 
 /* Says how much memory EASE takes, and leaves out what does not fit: first the one without texts, then the other. A model
  * that is there already has its matrix of weights, while the next one is made. */
-static cllm_status fit_memory(wishes *w, size_t n_items, const cllm__baselines_options *options, cllm_error *err) {
+static cllm_status fit_memory(cllm__baseline_choice *w, size_t n_items, const cllm__baselines_options *options, cllm_error *err) {
     uint64_t limit = options->memory_limit > 0 ? options->memory_limit : cllm__ease_memory_limit();
     for (;;) {
         size_t models = (size_t)wanted(w, CLLM__BASE_EASE) + (size_t)wanted(w, CLLM__BASE_EASE_TEXT);
@@ -87,7 +80,7 @@ static cllm_status fit_memory(wishes *w, size_t n_items, const cllm__baselines_o
 }
 
 /* Without texts there are no models on texts. */
-static cllm_status read_texts(cllm__tfidf *features, wishes *w, size_t n_items, const cllm__baselines_options *options,
+static cllm_status read_texts(cllm__tfidf *features, cllm__baseline_choice *w, size_t n_items, const cllm__baselines_options *options,
                               cllm_error *err) {
     bool needed = false;
     for (size_t i = 0; i < w->count; i++) needed |= needs_texts(w->kinds[i]);
@@ -104,7 +97,7 @@ static cllm_status read_texts(cllm__tfidf *features, wishes *w, size_t n_items, 
 }
 
 /* What is asked for of late means something where what is measured comes later. */
-static cllm_status fit_times(wishes *w, const cllm__interactions *train, const cllm__baselines_options *options, cllm_error *err) {
+static cllm_status fit_times(cllm__baseline_choice *w, const cllm__interactions *train, const cllm__baselines_options *options, cllm_error *err) {
     if (wanted(w, CLLM__BASE_RECENT) && train->times == NULL && w->by_name)
         return cllm__fail(err, CLLM_ERR_USAGE, "recent needs the rows' times, and the data set has none: leave it out");
     if (!w->by_name && !options->by_time) leave_out(w, CLLM__BASE_RECENT);
@@ -161,7 +154,7 @@ cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind,
 }
 
 /* What is wanted and neither set nor known from the cache is tuned, and kept. */
-static cllm_status find_values(cllm__baseline_values *values, const wishes *w, const cllm__baseline_values *settings,
+static cllm_status find_values(cllm__baseline_values *values, const cllm__baseline_choice *w, const cllm__baseline_values *settings,
                                const cllm__interactions *train, const cllm__tfidf *features,
                                const cllm__baselines_options *options, cllm_error *err) {
     bool to_tune[CLLM__BASE_KINDS] = {false}, parameters = false, tuning = false;
@@ -185,7 +178,7 @@ static cllm_status find_values(cllm__baseline_values *values, const wishes *w, c
     return CLLM_OK;
 }
 
-static cllm_status create_all(cllm__baselines *out, wishes *w, const cllm__baseline_values *settings,
+static cllm_status create_all(cllm__baselines *out, cllm__baseline_choice *w, const cllm__baseline_values *settings,
                               const cllm__interactions *train, const cllm__baselines_options *options, cllm_error *err) {
     cllm__baseline_values values;
     cllm__baseline_defaults(&values);
@@ -205,9 +198,9 @@ static cllm_status create_all(cllm__baselines *out, wishes *w, const cllm__basel
 
 cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interactions *train,
                                    const cllm__baselines_options *options, cllm_error *err) {
-    wishes w;
+    cllm__baseline_choice w;
     cllm__baseline_values settings;
-    CLLM_TRY(parse_list(&w, options->list, err));
+    CLLM_TRY(cllm__baseline_choose(&w, options->list, err));
     cllm__baseline_defaults(&settings);
     CLLM_TRY(cllm__baseline_settings(&settings, options->settings, options->n_settings, err));
     cllm__baselines made = {0};
@@ -222,7 +215,7 @@ cllm_status cllm__baselines_create(cllm__baselines *out, const cllm__interaction
 
 cllm_status cllm__baselines_fold_in(cllm__fold_in *out, const cllm__interactions *train,
                                     const cllm__baselines_options *options, cllm_error *err) {
-    const wishes w = {.kinds = {CLLM__BASE_ALS}, .count = 1};
+    const cllm__baseline_choice w = {.kinds = {CLLM__BASE_ALS}, .count = 1};
     cllm__baseline_values values, settings;
     cllm__baseline_defaults(&values);
     cllm__baseline_defaults(&settings);
