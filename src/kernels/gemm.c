@@ -2,7 +2,7 @@
  * Products of the float build: packing, and the division into tiles.
  *
  * The rows of x go in tiles of 4 to 64 rows, all of a height divisible by four, so that oneDNN needs few primitives; the
- * missing rows of the last tile are zero (AMX asks for eights: gemm_onednn.h). A task is a tile with a piece of the columns,
+ * missing rows of the last tile are zero (AMX asks for eights: gemm_onednn.h; loops take six at a time). A task is a tile with a piece of the columns,
  * computed into scratch and stored from there; the tiles of a piece follow each other, so that the piece is read from the
  * second-level cache. Bits don't depend on how a product is divided (gemm_onednn.h).
  *
@@ -27,8 +27,8 @@
 #include "kernels/scratch.h"
 
 /* WIDEST: panels of a piece. FEW: tiles that may be too few for the workers. GROUP: columns that are turned from 8 bits into f32 at a time.
- * FEW_ROWS: of a product that reads ahead; all pass in one go. LOOP_BLOCK: their block where oneDNN's order is not asked for. */
-enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4, FEW = 5, GROUP = 8 * CLLM__PANEL, FEW_ROWS = 48, LOOP_BLOCK = 256 };
+ * FEW_ROWS: of a product that reads ahead; all pass in one go. LOOP_BLOCK: their block where oneDNN's order is not asked for; LOOP_ROWS: what they take at a time. */
+enum { QUAD = 4, TILE = 64, K_BLOCK = 1024, WIDEST = 4, FEW = 5, GROUP = 8 * CLLM__PANEL, FEW_ROWS = 48, LOOP_BLOCK = 256, LOOP_ROWS = 6 };
 _Static_assert(WIDEST * (int)CLLM__PANEL <= (int)CLLM__AMX_WIDEST && (int)TILE % (int)CLLM__AMX_UNIT == 0 && (int)K_BLOCK <= (int)CLLM__AMX_DEEPEST, "products keep to AMX's bounds");
 /* Bytes of a piece, at most: it stays in a second-level cache of 1 MiB beside rows of x. */
 enum { PIECE_BYTES = 768 << 10 };
@@ -322,7 +322,7 @@ static void plan(product *run) {
     bool tiles = ahead && run->w.bf16 && run->w.k % CLLM__AMX_DEPTH == 0 && cllm__onednn_as_tiles();
     run->way = run->block > 0 ? BY_LOOPS : tiles ? BY_TILES : BY_ONEDNN;
     run->amx = run->w.bf16 && cllm__onednn_amx();
-    run->unit = run->amx ? CLLM__AMX_UNIT : QUAD;
+    run->unit = run->amx ? CLLM__AMX_UNIT : run->way == BY_LOOPS ? LOOP_ROWS : QUAD;
     run->units = (run->m + run->unit - 1) / run->unit;
     run->tiles = (run->units * run->unit + TILE - 1) / TILE;
     run->width = piece_width(&run->w, run->tiles);

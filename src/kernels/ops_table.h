@@ -57,7 +57,7 @@ typedef struct cllm__ops_table {
     /* Values rounded to bf16. */
     void (*round_bf16)(cllm__real *y, const cllm__real *x, size_t n);
 
-    /* For gemm.c; gemm_onednn.h has the layout of panels. Packs one panel of the matrix whose element (p, j) is
+    /* For gemm.c. The layout of a panel is the table's own, on AVX-512 and in bf16 that of gemm_onednn.h. Packs one panel of the matrix whose element (p, j) is
      * from[p·row + j·column], where row or column is 1; `n` ≤ 64 of its columns exist. */
     void (*pack_panel)(cllm__real *to, const cllm__real *from, size_t row, size_t column, size_t k, size_t k_padded, size_t n);
     void (*pack_panel_bf16)(uint16_t *to, const cllm__real *from, size_t row, size_t column, size_t k, size_t k_padded, size_t n);
