@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -239,6 +240,39 @@ static void out_free(cllm__out *out) {
     cllm__free(out);
 }
 
+#define TEMPORARY ".tmp-"
+
+/* Opens and locks a temporary file. Where there are no locks it stays unlocked, and nobody can take it for a leftover either. */
+static int create_locked(const char *temporary) {
+    for (;;) {
+        struct stat info;
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0) return fd;
+        while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {}
+        if (fstat(fd, &info) != 0 || info.st_nlink > 0) return fd;
+        close(fd); /* somebody removed it before it was locked */
+    }
+}
+
+/* Removes temporary files of `path` whose writers were killed: nobody holds their lock. */
+static void remove_leftovers(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    char *place = slash == NULL ? cllm__strdup(".") : slash == path ? cllm__strdup("/") : cllm__strndup(path, (size_t)(slash - path));
+    DIR *folder = place == NULL ? NULL : opendir(place);
+    size_t length = strlen(name), mark = strlen(TEMPORARY);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        if (strncmp(entry->d_name, name, length) != 0 || strncmp(entry->d_name + length, TEMPORARY, mark) != 0) continue;
+        const char *rest = entry->d_name + length + mark;
+        if (rest[0] == '\0' || rest[strspn(rest, "0123456789")] != '\0') continue;
+        int fd = openat(dirfd(folder), entry->d_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0) continue;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) unlinkat(dirfd(folder), entry->d_name, 0);
+        close(fd);
+    }
+    if (folder != NULL) closedir(folder);
+    cllm__free(place);
+}
+
 cllm_status cllm__out_create(cllm__out **result, const char *path, cllm_error *err) {
     cllm__out *out;
     CLLM_TRY(CLLM_NEW(out, 1, err));
@@ -250,8 +284,9 @@ cllm_status cllm__out_create(cllm__out **result, const char *path, cllm_error *e
         out_free(out);
         return cllm__fail_nomem(err);
     }
-    snprintf(out->temporary, size, "%s.tmp-%ld", path, (long)getpid());
-    if (refused(CLLM_IO_CREATE, path) || (out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0) {
+    snprintf(out->temporary, size, "%s" TEMPORARY "%ld", path, (long)getpid());
+    remove_leftovers(path);
+    if (refused(CLLM_IO_CREATE, path) || (out->fd = create_locked(out->temporary)) < 0) {
         cllm_status status = cllm__fail_errno(err, "cannot write '%s'", path);
         if (status == CLLM_ERR_NOT_FOUND) { /* the folder is missing, not what was asked for */
             status = CLLM_ERR_IO;
@@ -348,18 +383,12 @@ cllm_status cllm__out_commit(cllm__out *out, cllm_error *err) {
         status = out_fail(out, err);
     } else if (refused(CLLM_IO_FSYNC, out->path) || fsync(out->fd) != 0) {
         status = cllm__fail_errno(err, "cannot flush '%s' to disk", out->path);
-    } else if (close(out->fd) != 0) {
-        out->fd = -1;
-        status = cllm__fail_errno(err, "cannot close '%s'", out->path);
+    } else if (refused(CLLM_IO_RENAME, out->path) || rename(out->temporary, out->path) != 0) { /* while it is locked */
+        status = cllm__fail_errno(err, "cannot rename '%s' to '%s'", out->temporary, out->path);
     } else {
-        out->fd = -1;
-        if (refused(CLLM_IO_RENAME, out->path) || rename(out->temporary, out->path) != 0) {
-            status = cllm__fail_errno(err, "cannot rename '%s' to '%s'", out->temporary, out->path);
-        } else {
-            status = sync_parent(out->path, err);
-            out_free(out);
-            return status;
-        }
+        status = sync_parent(out->path, err);
+        out_free(out);
+        return status;
     }
     cllm__out_abort(out);
     return status;

@@ -65,7 +65,8 @@ CLLM_CHECK cllm_status cllm__read_at(int fd, const char *path, void *data, size_
 CLLM_CHECK cllm_status cllm__file_check_kind(const char *path, bool force, const char *begin, const char *mark, cllm_error *err);
 /* A buffered writer to a temporary file beside `path`; only _commit (flush, fsync, rename, fsync of the folder) makes it
  * appear. After a failed write all later ones return the same failure. _abort (also after a failed commit) removes the
- * temporary file and frees; it accepts NULL. _commit frees in every case. */
+ * temporary file and frees; it accepts NULL. _commit frees in every case. What a killed process left of writing to the same
+ * path goes when it is written to again. */
 typedef struct cllm__out cllm__out;
 CLLM_CHECK cllm_status cllm__out_create(cllm__out **out, const char *path, cllm_error *err);
 CLLM_CHECK cllm_status cllm__out_write(cllm__out *out, const void *data, size_t size, cllm_error *err);

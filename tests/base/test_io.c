@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -199,6 +201,50 @@ static void test_writer(void **state) {
     cllm__free(data);
 }
 
+/* Ends with a temporary file of `path`, as a writer does that is killed; returns its name. */
+static char *killed_writer(const char *path) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        cllm__out *out;
+        if (cllm__out_create(&out, path, NULL) == CLLM_OK) raise(SIGKILL);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    char *name = cllm__alloc(strlen(path) + 32, 1);
+    assert_non_null(name);
+    sprintf(name, "%s.tmp-%ld", path, (long)child);
+    return name;
+}
+
+/* What a killed writer left goes with the next one to the same path; a living writer's file and others' stay. */
+static void test_leftovers(void **state) {
+    (void)state;
+    size_t before = entries();
+    char *left = killed_writer(in("left")), *other = killed_writer(in("left.json"));
+    assert_true(cllm__path_exists(left) && cllm__path_exists(other));
+    cllm__out *living, *out;
+    OK(cllm__out_create(&living, in("left.json"), ERR));
+    assert_false(cllm__path_exists(other));
+    OK(cllm__write_file(in("left.tmp-12a"), "x", 1, ERR));
+    OK(cllm__out_create(&out, in("left"), ERR));
+    assert_false(cllm__path_exists(left));
+    OK(cllm__out_commit(out, ERR));
+    cllm__free(other);
+    other = killed_writer(in("left.json")); /* that one looked for leftovers while the first was alive */
+    OK(cllm__out_commit(living, ERR));
+    OK(cllm__write_file(in("left.json"), "y", 1, ERR));
+    assert_false(cllm__path_exists(other));
+    assert_int_equal(entries(), before + 3);
+    unlink(in("left"));
+    unlink(in("left.json"));
+    unlink(in("left.tmp-12a"));
+    cllm__free(left);
+    cllm__free(other);
+}
+
 /* Missing, a folder, oversized, unreadable, cut while it is read, empty, no regular file. */
 static void test_reading(void **state) {
     (void)state;
@@ -281,7 +327,7 @@ static void test_paths(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),    cmocka_unit_test(test_folder), cmocka_unit_test(test_writer),
-        cmocka_unit_test(test_reading), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_leftovers), cmocka_unit_test(test_reading), cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
