@@ -255,10 +255,12 @@ static int create_locked(const char *temporary) {
 }
 
 /* Removes temporary files of `path` whose writers were killed: nobody holds their lock. */
-static void remove_leftovers(const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
-    char *place = slash == NULL ? cllm__strdup(".") : slash == path ? cllm__strdup("/") : cllm__strndup(path, (size_t)(slash - path));
-    DIR *folder = place == NULL ? NULL : opendir(place);
+static void remove_leftovers(char *path) {
+    char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    char kept = *name; /* cut off there, the path is the folder's */
+    *name = '\0';
+    DIR *folder = opendir(slash == NULL ? "." : path);
+    *name = kept;
     size_t length = strlen(name), mark = strlen(TEMPORARY);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         if (strncmp(entry->d_name, name, length) != 0 || strncmp(entry->d_name + length, TEMPORARY, mark) != 0) continue;
@@ -270,7 +272,6 @@ static void remove_leftovers(const char *path) {
         close(fd);
     }
     if (folder != NULL) closedir(folder);
-    cllm__free(place);
 }
 
 cllm_status cllm__out_create(cllm__out **result, const char *path, cllm_error *err) {
@@ -285,7 +286,7 @@ cllm_status cllm__out_create(cllm__out **result, const char *path, cllm_error *e
         return cllm__fail_nomem(err);
     }
     snprintf(out->temporary, size, "%s" TEMPORARY "%ld", path, (long)getpid());
-    remove_leftovers(path);
+    remove_leftovers(out->path);
     if (refused(CLLM_IO_CREATE, path) || (out->fd = create_locked(out->temporary)) < 0) {
         cllm_status status = cllm__fail_errno(err, "cannot write '%s'", path);
         if (status == CLLM_ERR_NOT_FOUND) { /* the folder is missing, not what was asked for */
