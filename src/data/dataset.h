@@ -14,7 +14,7 @@ typedef enum cllm__split { CLLM__TRAIN = 0, CLLM__VALID = 1, CLLM__TEST = 2 } cl
 enum { CLLM__SPLITS = 3 };
 
 /* Interactions of one split, by user. Within a user the items stand in time order, rows without a time first, ties in the
- * order of the input. No user has an item twice, also not in two splits. */
+ * order of the input, or with --split loo in one that was drawn. No user has an item twice, also not in two splits. */
 typedef struct cllm__interactions {
     size_t n_users, n_items, count;
     const uint64_t *start; /* [n_users + 1] */
@@ -77,6 +77,9 @@ bool cllm__dataset_find_item(const cllm__dataset *dataset, const char *id, size_
 typedef void cllm__dropped_visitor(void *context, const char *item, bool liked);
 CLLM_CHECK cllm_status cllm__dataset_dropped(const cllm__dataset *dataset, const char *user_id,
                                              cllm__dropped_visitor *visit, void *context, cllm_error *err);
+
+/* How the rows were divided: "ratio", "loo", "time" or "files"; "" of a data set that was derived from another one. */
+const char *cllm__dataset_split_rule(const cllm__dataset *dataset);
 
 /* The manifest's summary as JSON text (caller frees with cllm_text_free). */
 CLLM_CHECK cllm_status cllm__dataset_summary(const cllm__dataset *dataset, char **json, cllm_error *err);

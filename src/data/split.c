@@ -37,8 +37,45 @@ static void split_ratio(cllm__preparing *p, size_t user, size_t *list, size_t n)
     for (size_t i = 0; i < 2 * part; i++) cllm__prow_set_split(&p->rows[list[i]], i < part ? CLLM__VALID : CLLM__TEST);
 }
 
+static int by_raw_item(const void *a, const void *b, const void *context) {
+    (void)context;
+    int32_t left = ((const cllm__prow *)a)->item, right = ((const cllm__prow *)b)->item;
+    return (left > right) - (left < right);
+}
+
+typedef struct row_list {
+    cllm__prow *rows;
+    size_t capacity;
+} row_list;
+
+/* Rows of one time have no order. That of the file may be anything, by item for one, and would give away which of them is held out: one is
+ * drawn. *tied: whether the user's last rows are such. */
+static cllm_status draw_ties(cllm__preparing *p, size_t user, const size_t *list, size_t n, row_list *scratch, bool *tied, cllm_error *err) {
+    const char *id = cllm__names_get(p->users, (size_t)p->user_order[user]);
+    cllm__rng rng = cllm__rng_make(p->options->seed, CLLM_RNG_SPLIT, 2, cllm__hash(id, strlen(id)));
+    *tied = false;
+    for (size_t first = 0, end; first < n; first = end) {
+        int64_t time = cllm__prow_time(&p->rows[list[first]]);
+        for (end = first + 1; end < n && cllm__prow_time(&p->rows[list[end]]) == time; end++) continue;
+        size_t count = end - first;
+        if (time == CLLM__NO_TIME || count < 2) continue;
+        *tied = end == n;
+        CLLM_TRY(CLLM_GROW(scratch->rows, scratch->capacity, count, err));
+        for (size_t k = 0; k < count; k++) scratch->rows[k] = p->rows[list[first + k]];
+        cllm__sort(scratch->rows, count, sizeof *scratch->rows, by_raw_item, NULL); /* so that the order of the input does not matter */
+        for (size_t k = count; k > 0; k--) {
+            size_t drawn = (size_t)cllm__rng_below(&rng, k);
+            p->rows[list[first + k - 1]] = scratch->rows[drawn];
+            scratch->rows[drawn] = scratch->rows[k - 1];
+        }
+    }
+    return CLLM_OK;
+}
+
 static cllm_status split_users(cllm__preparing *p, cllm_error *err) {
-    size_t *list = NULL, capacity = 0, n;
+    size_t *list = NULL, capacity = 0, n, users = 0, tied = 0;
+    row_list scratch = {0};
+    bool ties = false;
     cllm_status status = CLLM_OK;
     for (size_t u = 0; u < p->n_users && status == CLLM_OK; u++) {
         status = kept_rows(p, u, &list, &capacity, &n, err);
@@ -48,11 +85,19 @@ static cllm_status split_users(cllm__preparing *p, cllm_error *err) {
         } else if (p->options->split == CLLM_SPLIT_RATIO) {
             split_ratio(p, u, list, n);
         } else {
+            status = draw_ties(p, u, list, n, &scratch, &ties, err);
+            users++;
+            tied += ties;
             cllm__prow_set_split(&p->rows[list[n - 1]], CLLM__TEST);
             cllm__prow_set_split(&p->rows[list[n - 2]], CLLM__VALID);
         }
     }
     cllm__free(list);
+    cllm__free(scratch.rows);
+    if (tied > 0) {
+        cllm__log(p->host, CLLM_LOG_INFO, "note: %zu of %zu users have several rows of the same latest time: which of them is the last is drawn", tied,
+                  users);
+    }
     return status;
 }
 

@@ -145,6 +145,39 @@ static void test_loo(void **state) {
     cllm__dataset_close(d);
 }
 
+/* Rows of one time: the order of the file says nothing of which is held out, and each is as likely to be. */
+static void test_loo_ties(void **state) {
+    (void)state;
+    enum { MANY = 3000, N = 4 };
+    char *text = malloc(MANY * (N + 1) * 24);
+    int *held[2] = {calloc(MANY, sizeof(int)), calloc(MANY, sizeof(int))};
+    for (int order = 0; order < 2; order++) {
+        size_t used = (size_t)sprintf(text, "user,item,time\n"), counts[N] = {0};
+        for (int u = 0; u < MANY; u++) {
+            used += (size_t)sprintf(text + used, "%d,first,7\n", u); /* earlier than the others: never held out */
+            for (int i = 0; i < N; i++) used += (size_t)sprintf(text + used, "%d,%d,8\n", u, order ? N - 1 - i : i);
+        }
+        cllm__dataset *d = make_from(text, (cllm_prepare_options){.seed = 1, .split = CLLM_SPLIT_LOO});
+        const cllm__interactions *train = cllm__dataset_interactions(d, CLLM__TRAIN), *test = cllm__dataset_interactions(d, CLLM__TEST);
+        size_t first;
+        assert_true(cllm__dataset_find_item(d, "first", &first));
+        assert_int_equal(test->count, MANY);
+        for (size_t u = 0; u < MANY; u++) {
+            assert_int_equal(cllm__row(train, u)[0], first);
+            held[order][u] = atoi(cllm__dataset_item_id(d, (size_t)cllm__row(test, u)[0]));
+            counts[held[order][u]]++;
+        }
+        for (int i = 0; i < N; i++) { /* 750 expected, standard deviation 24 */
+            assert_true(counts[i] > 630 && counts[i] < 870);
+        }
+        cllm__dataset_close(d);
+    }
+    assert_memory_equal(held[0], held[1], MANY * sizeof(int));
+    free(held[0]);
+    free(held[1]);
+    free(text);
+}
+
 static void test_time(void **state) {
     (void)state;
     cllm__dataset *d = make_from(lines_text(5, true), (cllm_prepare_options){.split = CLLM_SPLIT_TIME});
@@ -287,7 +320,7 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ratio),        cmocka_unit_test(test_ratio_is_fair), cmocka_unit_test(test_loo),
+        cmocka_unit_test(test_ratio),        cmocka_unit_test(test_ratio_is_fair), cmocka_unit_test(test_loo), cmocka_unit_test(test_loo_ties),
         cmocka_unit_test(test_time),         cmocka_unit_test(test_time_ties),     cmocka_unit_test(test_files),
         cmocka_unit_test(test_texts_follow), cmocka_unit_test(test_leak_note),
     };
