@@ -209,7 +209,7 @@ typedef struct cllm_evaluate_options {
     const size_t *ks;               /* cut-offs; NULL: 5, 10, 20, 40, 100 */
     size_t n_ks;
     bool mask_valid;                /* at test: validation items are not candidates (stricter variant) */
-    bool prompt_valid;              /* at test: validation items stand in the prompt (stricter variant) */
+    bool prompt_valid;              /* at test: validation items stand in the prompt, and baselines are fitted to them (stricter variant) */
     const char *backbone, *dtype, *backbone_dtype; /* as in cllm_model_options */
     bool content;                   /* also the likelihood of held-out reviews, with true and with shuffled tokens */
     int threads;

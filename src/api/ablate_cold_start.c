@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "data/withhold.h"
 #include "eval/baseline.h"
-#include "eval/recency.h"
+#include "eval/held_out.h"
 #include "train/adam_table.h"
 
 /* Items of a new user that may be given; what comes after them is to be predicted, whatever is given. */
@@ -467,7 +467,7 @@ static cllm_status make_baseline(asking *a, cllm_error *err) {
     const cllm__item_texts texts = cllm__item_texts_of(a->dataset);
     const cllm__baselines_options options = {.list = a->rule->baseline, .cache = cache, .data_hash = cllm__dataset_hash(a->dataset),
                                              .seed = a->m->seed, .texts = &texts,
-                                             .by_time = cllm__split_by_time(a->dataset), .pool = a->m->pool, .host = &a->m->host};
+                                             .held_out = cllm__held_out_of(a->dataset), .pool = a->m->pool, .host = &a->m->host};
     cllm_status status = cllm__baselines_create(&a->baselines, cllm__dataset_interactions(a->dataset, CLLM__TRAIN), &options, err);
     cllm__free(cache);
     CLLM_TRY(status);

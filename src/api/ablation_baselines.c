@@ -9,7 +9,7 @@
 #include "base/io.h"
 #include "eval/baseline.h"
 #include "eval/topk.h"
-#include "eval/recency.h"
+#include "eval/held_out.h"
 
 static const struct {
     const char *name, *list; /* as `eval --baselines` calls it */
@@ -102,7 +102,7 @@ static cllm_status measure_on(cllm__measuring *m, const cllm__dataset *dataset, 
                                              .cache = cache,
                                              .data_hash = cllm__dataset_hash(dataset),
                                              .seed = m->seed,
-                                             .by_time = cllm__split_by_time(dataset),
+                                             .held_out = cllm__held_out_of(dataset),
                                              .pool = m->pool,
                                              .host = &m->host};
     cllm__baselines baselines = {0};

@@ -11,7 +11,7 @@
 #include "base/io.h"
 #include "eval/baseline.h"
 #include "eval/report.h"
-#include "eval/recency.h"
+#include "eval/held_out.h"
 
 enum { MAX_MODELS = 16 };
 
@@ -72,11 +72,11 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
     const cllm_evaluate_options *o = e->options;
     const cllm__interactions *train = cllm__dataset_interactions(e->dataset, CLLM__TRAIN), *history = train;
     size_t n = 0;
+    if (o->prompt_valid && e->split == CLLM__TEST) {
+        CLLM_TRY(cllm__merge_splits(&e->prompt_rows, e->dataset, 1u << CLLM__TRAIN | 1u << CLLM__VALID, err));
+        history = &e->prompt_rows.matrix;
+    }
     if (e->model != NULL) {
-        if (o->prompt_valid && e->split == CLLM__TEST) {
-            CLLM_TRY(cllm__merge_splits(&e->prompt_rows, e->dataset, 1u << CLLM__TRAIN | 1u << CLLM__VALID, err));
-            history = &e->prompt_rows.matrix;
-        }
         cllm__model_scorer_of(&e->scorer, e->model, e->engine, history, o->seed, e->pool);
         scorers[n] = cllm__model_scorer_interface(&e->scorer);
         parameters[n++] = NULL;
@@ -85,7 +85,7 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
     if (cache == NULL) return cllm__fail_nomem(err);
     const cllm__item_texts texts = cllm__item_texts_of(e->dataset);
     cllm__baselines_options options = {.list = o->baselines, .settings = o->baseline_settings, .n_settings = o->n_baseline_settings,
-                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts, .by_time = cllm__split_by_time(e->dataset),
+                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts, .held_out = cllm__held_out_of(e->dataset), .fitted = history,
                                        .pool = e->pool, .host = &o->host};
     cllm_status status = cllm__baselines_create(&e->baselines, train, &options, err);
     cllm__free(cache);

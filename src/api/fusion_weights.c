@@ -12,7 +12,7 @@
 
 /* MOST_USERS: whose validation rows are looked at. CHUNK_BYTES: of scores, a chunk's. CANDIDATES: the weights at hand and the changes to each of them. */
 enum { MOST_USERS = 5000, CHUNK_BYTES = 256 << 20, ROUNDS = 10, CHANGES = 4, CANDIDATES = 1 + CHANGES * CLLM__FUSION_PARTS, CUTOFF = 100 };
-static const double FACTORS[CHANGES] = {0.25, 0.5, 2, 4};
+static const double FACTORS[CHANGES] = {0.25, 0.5, 2, 4}, FROM_NOTHING[CHANGES] = {0.05, 0.2, 0.8, 3};
 static const double STANDS_OUT = 3; /* standard errors */
 static const double LARGEST = 1e6;
 
@@ -32,6 +32,7 @@ cllm_status cllm__fusion_weights_read(double weights[CLLM__FUSION_PARTS], const 
     weights[CLLM__PART_NEIGHBOURS] = config->neighbours_weight;
     weights[CLLM__PART_FACTORS] = config->factors_weight;
     weights[CLLM__PART_RECENCY] = config->recency_weight;
+    weights[CLLM__PART_TRANSITIONS] = config->transitions == CLLM__TRANSITIONS_ON ? config->transitions_weight : 0;
     for (int k = 0; k < CLLM__FUSION_PARTS; k++) {
         if (cllm__json_at(chosen, name_of(k)) == NULL) continue;
         weights[k] = cllm__json_number(chosen, name_of(k));
@@ -115,7 +116,8 @@ static size_t list_candidates(candidate *list, chunk *c, const double weights[CL
     memcpy(list[0].weights, weights, sizeof list[0].weights);
     for (int k = 0; k < CLLM__FUSION_PARTS; k++) {
         for (int f = 0; f < CHANGES; f++) {
-            double changed = weights[k] * FACTORS[f];
+            bool begins = k == CLLM__PART_TRANSITIONS && weights[k] == 0;
+            double changed = begins ? FROM_NOTHING[f] : weights[k] * FACTORS[f];
             if (!cllm__fusion_has(&c->fusion, (cllm__fusion_part)k) || !(changed > 0 && changed <= LARGEST)) continue;
             list[count] = list[0];
             list[count++].weights[k] = changed;

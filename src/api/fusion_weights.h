@@ -16,7 +16,7 @@ CLLM_CHECK cllm_status cllm__fusion_weights_read(double weights[CLLM__FUSION_PAR
 
 /* Search from the weights of the model's settings: of all weights, each a quarter, half, twice or four times as large, the one is
  * taken that raises NDCG@100 of the validation rows most, if it stands out from noise (by three standard errors, paired over the
- * users); and again, until none does. *chosen: an object for the manifest, for the caller to put; NULL if there is no part. */
+ * users); and again, until none does. That of transitions, where it is 0, is tried from .05 to 3. *chosen: an object for the manifest, for the caller to put; NULL if there is no part. */
 CLLM_CHECK cllm_status cllm__fusion_weights_choose(struct json_object **chosen, const struct cllm_model *model, cllm__pool *pool, const cllm_host *host,
                                                    cllm_error *err);
 

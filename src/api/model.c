@@ -6,6 +6,7 @@
 #include "api/fusion_weights.h"
 #include "base/alloc.h"
 #include "base/io.h"
+#include "eval/held_out.h"
 #include "eval/recency.h"
 #include "train/checkpoint.h"
 
@@ -74,7 +75,15 @@ cleanup:
 
 static bool uses_recency(const cllm_model *model) {
     int use = model->run.config.recency;
-    return use == CLLM__RECENCY_ON || (use == CLLM__RECENCY_BY_TIME && cllm__split_by_time(model->run.dataset));
+    return use == CLLM__RECENCY_ON || (use == CLLM__RECENCY_BY_TIME && cllm__held_out_of(model->run.dataset) == CLLM__HELD_LATEST);
+}
+
+/* What training found for the chain. */
+static cllm_status read_transitions(double *decay, double *smoothing, const cllm__run *run, cllm_error *err) {
+    *decay = cllm__json_number(run->manifest, "transitions/decay");
+    *smoothing = cllm__json_number(run->manifest, "transitions/smoothing");
+    if (*decay >= 0 && *decay < 1 && *smoothing >= 0 && *smoothing < INFINITY) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_DATA, "'%s/run.json': transitions needs a decay from 0 to 1 and a smoothing of 0 or more", run->folder);
 }
 
 /* Neighbours are looked for among the rows that the tables were fitted to, as what is asked for of late is: after --final all of them, but
@@ -82,7 +91,9 @@ static bool uses_recency(const cllm_model *model) {
 static cllm_status open_fitted(cllm_model *model, bool measured, cllm_error *err) {
     const cllm__train_config *config = &model->run.config;
     bool recency = uses_recency(model);
-    if (config->neighbours_weight == 0 && !recency && !config->newcomers_popular) return CLLM_OK;
+    double decay, smoothing;
+    bool transitions = config->transitions != CLLM__TRANSITIONS_OFF && cllm__json_at(model->run.manifest, "transitions") != NULL;
+    if (config->neighbours_weight == 0 && !recency && !config->newcomers_popular && !transitions) return CLLM_OK;
     char *fit = cllm__path_join(model->run.folder, "fit.safetensors");
     if (fit == NULL) return cllm__fail_nomem(err);
     bool all = !measured && cllm__path_exists(fit);
@@ -92,8 +103,16 @@ static cllm_status open_fitted(cllm_model *model, bool measured, cllm_error *err
         CLLM_TRY(CLLM_NEW(model->recency, model->collab.n_items + 1, err));
         cllm__recency(model->recency, &model->fitted.matrix, recency ? config->recency_days : INFINITY);
     }
+    if (transitions) {
+        CLLM_TRY(read_transitions(&decay, &smoothing, &model->run, err));
+        CLLM_TRY(cllm__transitions_create(&model->transitions, &model->fitted.matrix, decay, smoothing, err));
+    }
     if (config->neighbours_weight == 0) return CLLM_OK;
     return cllm__user_neighbours_create(&model->neighbours, &model->fitted.matrix, (size_t)config->neighbours, config->seed, err);
+}
+
+cllm__order cllm__model_prompt_order(const cllm_model *model) {
+    return model->transitions.start != NULL ? CLLM__ORDER_TIME : (cllm__order)model->run.config.prompt_order;
 }
 
 cllm__fusion cllm__model_fusion(const cllm_model *model) {
@@ -102,6 +121,7 @@ cllm__fusion cllm__model_fusion(const cllm_model *model) {
         .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL,
         .factors = model->factors.n_items > 0 ? &model->factors : NULL,
         .recency = uses_recency(model) ? model->recency : NULL,
+        .transitions = model->transitions.start != NULL ? &model->transitions : NULL,
         .newcomers = model->run.config.newcomers_popular ? model->recency : NULL,
     };
     memcpy(fusion.weights, model->part_weights, sizeof fusion.weights);
@@ -156,6 +176,7 @@ void cllm_model_close(cllm_model *model) {
     cllm__item_weights_free(&model->linear);
     cllm__fold_in_free(&model->factors);
     cllm__user_neighbours_free(&model->neighbours);
+    cllm__transitions_free(&model->transitions);
     cllm__free(model->recency);
     cllm__merged_free(&model->fitted);
     cllm__tables_free(&model->collab);

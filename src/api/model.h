@@ -15,6 +15,7 @@ struct cllm_model {
     cllm__tables collab, content;
     cllm__item_weights linear; /* no items: the run has none */
     cllm__fold_in factors;     /* the same */
+    cllm__transitions transitions; /* the same */
     cllm__merged fitted;       /* the rows that the run was fitted to, if a part looks into them */
     cllm__user_neighbours neighbours; /* none: the run has no such part */
     double part_weights[CLLM__FUSION_PARTS]; /* of these and of recency */
@@ -53,6 +54,8 @@ CLLM_CHECK cllm_status cllm__model_open(struct cllm_model **model, const char *r
 
 /* An engine that reads prompts as the run was trained to. Borrows model and pool. */
 CLLM_CHECK cllm_status cllm__model_engine(cllm__engine **engine, const struct cllm_model *model, cllm__pool *pool, cllm_error *err);
+/* How the items of a prompt stand: as the run was trained, or in order if a part asks for that. */
+cllm__order cllm__model_prompt_order(const struct cllm_model *model);
 /* The simple models whose scores are added to the run's. Borrows the model. */
 cllm__fusion cllm__model_fusion(const struct cllm_model *model);
 /* The model's backbone once more, with what the backward pass needs; the caller closes it. */

@@ -18,7 +18,7 @@ void cllm__model_scorer_init(cllm__model_scorer *s, cllm__engine *engine, const 
 void cllm__model_scorer_of(cllm__model_scorer *s, const struct cllm_model *model, cllm__engine *engine, const cllm__interactions *history,
                            uint64_t seed, cllm__pool *pool) {
     cllm__model_scorer_init(s, engine, &model->collab, &model->run.prompts, history, model->hidden, seed);
-    s->order_of_items = (cllm__order)model->run.config.prompt_order;
+    s->order_of_items = cllm__model_prompt_order(model);
     s->fusion = cllm__model_fusion(model);
     s->pool = pool;
 }

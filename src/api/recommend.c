@@ -164,7 +164,7 @@ static cllm_status add_request(cllm_session *s, const cllm_request *request, cll
     bool token = who.known && cllm__row_count(train, who.user) > 0;
     answer->new_user = !token;
     /* A visitor has no random order of his own: it stays as it was given. */
-    cllm__order order = (cllm__order)s->model->run.config.prompt_order;
+    cllm__order order = cllm__model_prompt_order(s->model);
     if (!who.known && order == CLLM__ORDER_RANDOM) order = CLLM__ORDER_TIME;
     cllm__prompt_order(s->prompt, s->prompt, who.n_prompt, order, s->model->run.config.seed, (int32_t)who.user);
     return cllm__batch_add_prompt(&s->batch, &s->rules, &s->model->run.prompts, token ? (int32_t)who.user : -1, s->prompt, who.n_prompt, err);

@@ -21,7 +21,7 @@
 #include "data/merge.h"
 #include "eval/evaluate.h"
 #include "eval/item_weights.h"
-#include "eval/recency.h"
+#include "eval/held_out.h"
 #include "formats/json_names.h"
 #include "kernels/gemm.h"
 #include "train/checkpoint.h"
@@ -364,12 +364,20 @@ cleanup:
     return status;
 }
 
-static cllm_status check_times(const training *t, cllm_error *err) {
-    const cllm__train_config *config = &t->run.config;
-    bool wanted = config->collab_order == CLLM__ORDER_TIME || config->prompt_order == CLLM__ORDER_TIME;
-    if (!wanted || cllm__dataset_interactions(t->run.dataset, CLLM__TRAIN)->times != NULL) return CLLM_OK;
-    return cllm__fail(err, CLLM_ERR_USAGE, "%s=time: the rows of '%s' have no times; take another order, or prepare it from rows that have them",
-                      config->collab_order == CLLM__ORDER_TIME ? "reorder" : "prompt-order", t->options->dataset);
+/* Whoever held out each user's last rows has said that the rows stand in order, be it without times. */
+static cllm_status check_order(training *t, cllm_error *err) {
+    cllm__train_config *config = &t->run.config;
+    bool last = cllm__held_out_of(t->run.dataset) != CLLM__HELD_ANY;
+    if (config->transitions == CLLM__TRANSITIONS_VALID && !(last && cllm__fusion_weights_are_chosen(config, t->run.dataset)))
+        config->transitions = CLLM__TRANSITIONS_OFF;
+    const char *wanted = config->collab_order == CLLM__ORDER_TIME     ? "reorder=time"
+                         : config->prompt_order == CLLM__ORDER_TIME   ? "prompt-order=time"
+                         : config->transitions == CLLM__TRANSITIONS_ON ? "transitions=on"
+                                                                       : NULL;
+    if (wanted == NULL || last || cllm__dataset_interactions(t->run.dataset, CLLM__TRAIN)->times != NULL) return CLLM_OK;
+    return cllm__fail(err, CLLM_ERR_USAGE,
+                      "%s: the rows of '%s' have no times; go without, or prepare it from rows that have them, or with --split loo if they stand in order",
+                      wanted, t->options->dataset);
 }
 
 /* A run from the beginning, set up in the temporary `folder`. *finished: a dry run, whose report is in *json. */
@@ -377,7 +385,7 @@ static cllm_status begin(training *t, const char *folder, bool *finished, struct
     const cllm_train_options *o = t->options;
     CLLM_TRY(read_config(t, err));
     CLLM_TRY(cllm__dataset_open(&t->run.dataset, o->dataset, false, err));
-    CLLM_TRY(check_times(t, err));
+    CLLM_TRY(check_order(t, err));
     CLLM_TRY(cllm__item_features_resolve(&t->run.config, t->run.dataset, o->backbone != NULL, host_of(t), err));
     CLLM_TRY(open_language_model(t, folder, err));
     CLLM_TRY(cllm__item_features_create(&t->features, &t->run, folder, t->pool, host_of(t), err));
@@ -481,7 +489,7 @@ static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
         goto cleanup;
     }
     cllm__baselines_options options = {.list = text ? "ease_text" : "ease", .cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset),
-                                       .seed = config->seed, .texts = &texts, .by_time = cllm__split_by_time(t->run.dataset), .pool = t->pool, .host = host_of(t)};
+                                       .seed = config->seed, .texts = &texts, .held_out = cllm__held_out_of(t->run.dataset), .pool = t->pool, .host = host_of(t)};
     CLLM_TRY_CLEAN(cllm__baselines_create(&baselines, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__item_weights_create(&linear, &baselines.models[0], n_items, t->pool, err));
     CLLM_TRY_CLEAN(cllm__item_weights_save(&linear, path, err));
@@ -504,7 +512,7 @@ static cllm_status save_factors(training *t, const char *name, cllm_error *err) 
         goto cleanup;
     }
     cllm__baselines_options options = {.cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset), .seed = t->run.config.seed,
-                                       .by_time = cllm__split_by_time(t->run.dataset), .pool = t->pool, .host = host_of(t)};
+                                       .held_out = cllm__held_out_of(t->run.dataset), .pool = t->pool, .host = host_of(t)};
     CLLM_TRY_CLEAN(cllm__baselines_fold_in(&factors, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__fold_in_save(&factors, path, err));
 cleanup:
@@ -512,6 +520,24 @@ cleanup:
     cllm__free(cache);
     cllm__free(path);
     return status;
+}
+
+/* What the chain of transitions needs to be made anew from the rows whenever the run is opened. */
+static cllm_status find_transitions(training *t, cllm_error *err) {
+    if (t->run.config.transitions == CLLM__TRANSITIONS_OFF) return CLLM_OK;
+    double decay, smoothing;
+    char *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
+    if (cache == NULL) return cllm__fail_nomem(err);
+    cllm__baselines_options options = {.cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset), .held_out = cllm__held_out_of(t->run.dataset),
+                                       .pool = t->pool, .host = host_of(t)};
+    cllm_status status = cllm__baselines_markov(&decay, &smoothing, &t->rows.matrix, &options, err);
+    cllm__free(cache);
+    CLLM_TRY(status);
+    struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "decay", json_object_new_double(decay));
+    json_object_object_add(object, "smoothing", json_object_new_double(smoothing));
+    json_object_object_add(t->run.manifest, "transitions", object);
+    return CLLM_OK;
 }
 
 static void remove_checkpoints(const training *t) {
@@ -535,10 +561,13 @@ static cllm_status choose_weights(training *t, cllm_error *err) {
     struct cllm_model *model = NULL;
     const cllm_model_options options = {.dataset = t->options->dataset, .backbone = t->options->backbone};
     if (!cllm__fusion_weights_are_chosen(&t->run.config, t->run.dataset)) return CLLM_OK;
+    CLLM_TRY(cllm__run_write_manifest(t->run.folder, t->run.manifest, err)); /* says what the transitions are */
     CLLM_TRY(cllm__model_open(&model, t->run.folder, &options, false, true, t->pool, err));
     cllm_status status = cllm__fusion_weights_choose(&chosen, model, t->pool, host_of(t), err);
     cllm_model_close(model);
     if (status == CLLM_OK && chosen != NULL) json_object_object_add(t->run.manifest, "part_weights", chosen);
+    bool none = t->run.config.transitions == CLLM__TRANSITIONS_VALID && !(cllm__json_number(chosen, "transitions") > 0);
+    if (status == CLLM_OK && none) json_object_object_del(t->run.manifest, "transitions"); /* nobody has to make them */
     return status;
 }
 
@@ -551,8 +580,8 @@ static cllm_status run_stage(training *t, const stage_files *files, cllm_error *
     CLLM_TRY(save_model(t, files->tables, err));
     if (t->final) return CLLM_OK;
     json_object_object_add(t->run.manifest, "best_epoch", json_object_new_int(t->trainer.best_epoch + 1));
-    CLLM_TRY(choose_weights(t, err));
-    return CLLM_OK;
+    CLLM_TRY(find_transitions(t, err));
+    return choose_weights(t, err);
 }
 
 /* Sets the trainer up once more, on all rows, for as many recommendation epochs as validation chose. */

@@ -10,12 +10,13 @@ int cmd_baseline(int argc, char **argv) {
     const char *ks_text = NULL;
     text_list arguments = {0}, set = {0};
     const option_spec specs[] = {
-        {"models", 'm', OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,recent,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random"},
+        {"models", 'm', OPTION_TEXT, &options.baselines, "LIST", "some of random,popularity,recent,markov,itemknn,textknn,ease,ease_text,userknn,als,bpr; or all (default): but random"},
         {"split", 0, OPTION_TEXT, &options.split, "NAME", "test (default) or valid"},
         {"set", 0, OPTION_LIST, &set, "MODEL.NAME=VALUE", "a parameter, e.g. ease.lambda=200: this model is not tuned then"},
         {"metrics-profile", 0, OPTION_TEXT, &options.profile, "NAME", "paper (default) or recbole: which recall stands in the table"},
         {"k", 'k', OPTION_TEXT, &ks_text, "LIST", "cut-offs (5,10,20,40,100)"},
         {"mask-valid", 0, OPTION_FLAG, &options.mask_valid, NULL, "at test, validation items are no candidates"},
+        {"prompt-valid", 0, OPTION_FLAG, &options.prompt_valid, NULL, "at test, the models are fitted to the validation rows, too"},
         {"threads", 't', OPTION_INT, &options.threads, "N", "default: all that this process may use"},
         {"seed", 0, OPTION_SEED, &options.seed, "N", "of als, bpr, random, ties and intervals (1)"},
         COMMON_OPTIONS,

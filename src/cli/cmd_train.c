@@ -40,6 +40,8 @@ static const method_flag METHOD[] = {
     {"recency", "off|by-time|on", "adds what is asked for of late; by-time: where the test rows are the latest of all (off; accurate: by-time)"},
     {"recency-weight", "X", "of it (0.5)"},
     {"recency-days", "X", "the age at which a row counts half (60)"},
+    {"transitions", "off|valid|on", "adds the scores of a Markov chain, what follows a history's latest items; valid: where each user's last rows are held out, if a weight above 0 stands out on the validation rows (off; accurate: valid)"},
+    {"transitions-weight", "X", "of them, if on (0.1)"},
     {"part-weights", "given|valid", "these weights are taken as they are, or are where a search on the validation rows begins, if there are test rows besides (given; accurate: valid)"},
     {"newcomers", "model|popular", "what answers where there is no history yet (model; accurate: popular)"},
     {"backbone-layers", "N", "read with the first N layers of the backbone only (0: all)"},

@@ -465,6 +465,12 @@ uint64_t cllm__dataset_hash(const cllm__dataset *d) {
     return d->hash;
 }
 
+const char *cllm__dataset_split_rule(const cllm__dataset *d) {
+    struct json_object *rule;
+    bool there = json_object_object_get_ex(d->manifest.summary, "split", &rule) && json_object_is_type(rule, json_type_string);
+    return there ? json_object_get_string(rule) : "";
+}
+
 const cllm__interactions *cllm__dataset_interactions(const cllm__dataset *d, cllm__split split) {
     return &d->splits[split];
 }

@@ -4,6 +4,7 @@
  *     random      a seeded random number per user and item
  *     popularity  the item's number of training interactions
  *     recent      the same, each the less the older it is (recency.h)
+ *     markov      what follows the user's latest items, whose order counts (transitions.h)
  *     itemknn     Σ s_ij over those of the user's items i that are among j's nearest neighbours;
  *                 s_ij = c_ij / (sqrt(n_i·n_j) + shrinkage), where c_ij users had both and n_i users had i
  *                 (Deshpande & Karypis 2004)
@@ -26,6 +27,7 @@
 #include "base/threads.h"
 #include "data/dataset.h"
 #include "eval/fold_in.h"
+#include "eval/held_out.h"
 #include "eval/scorer.h"
 #include "eval/tfidf.h"
 
@@ -43,6 +45,10 @@ CLLM_CHECK cllm_status cllm__popularity_create(cllm__baseline *out, const cllm__
 
 /* `half_life` > 0 in days. */
 CLLM_CHECK cllm_status cllm__recent_create(cllm__baseline *out, const cllm__interactions *train, double half_life, cllm_error *err);
+
+/* See transitions.h. */
+CLLM_CHECK cllm_status cllm__markov_create(cllm__baseline *out, const cllm__interactions *train, double decay, double smoothing, cllm__pool *pool,
+                                           cllm_error *err);
 
 typedef struct cllm__itemknn_options {
     size_t neighbours; /* of each item; 0: all */
@@ -120,7 +126,8 @@ CLLM_CHECK cllm_status cllm__bpr_create_several(cllm__baseline *out, size_t coun
 /* ---- A tuned set of them ---- */
 
 typedef struct cllm__baselines_options {
-    /* NULL or "all": every one but random; those on texts if there are texts, recent if `by_time`. "none", or a list of names. */
+    /* NULL or "all": every one but random; those on texts if there are texts, recent where the latest rows of all
+     * are held out, markov where those or each user's last are. "none", or a list of names. */
     const char *list;
     const char *const
         *settings; /* "als.factors=64": a model that is named is not tuned, its other parameters are defaults */
@@ -130,7 +137,8 @@ typedef struct cllm__baselines_options {
     uint64_t seed;      /* of random, als and bpr; tuning always has the same, so that it is done once for each data set */
     uint64_t memory_limit;         /* of EASE; 0: cllm__ease_memory_limit() */
     const cllm__item_texts *texts; /* for textknn and ease_text; NULL: none */
-    bool by_time; /* what is measured is later than the training rows (recency.h): recent is shown, and tuning splits by time */
+    cllm__held_out held_out; /* how the rows that are measured lie: tuning holds out rows that lie so, and shows models that make sense then */
+    const cllm__interactions *fitted; /* rows that the models are made of, if other ones than tuning splits; NULL: the same */
     cllm__pool *pool;
     const cllm_host *host;
 } cllm__baselines_options;
@@ -144,6 +152,7 @@ typedef struct cllm__baselines {
 /* Makes the baselines, with parameters chosen on an inner split of the training rows (inner_split.h): recall_capped@20 +
  * recall_capped@40 + ndcg@100 on the tenth that is held out decides. The grids:
  *     recent    half-life 10, 30, 60, 120, 240, 480 days
+ *     markov    decay 0, .3, .5, .7, .9 × smoothing 1, 10, 100
  *     itemknn   neighbours 20, 100, 500 × shrinkage 0, 10, 100, 1000
  *     ease      λ = 200·2ⁿ for n from −6 to 8, walked from 200 in the direction that gets better
  *     ease_text λ as for ease with w = 10, then w = 10·√10ⁿ for n from −3 to 3, walked in the same way
@@ -151,7 +160,7 @@ typedef struct cllm__baselines {
  *     als       λ 16, 64, 256 × α 8, 32, 128 with 64 factors, then 64·2ⁿ factors for n from 0 to 2, walked up; 10 iterations
  *     bpr       learning rate .05, .1 × λ .01, .03, .1; 64 factors, 300 epochs, uniform negatives
  * Equal figures: the earlier in the grid wins. With fewer than 20 rows held out the figures would be noise, and defaults are taken: 500
- * neighbours, shrinkage 10; λ = 200, w = 10; als λ = 64, α = 32; bpr rate .05, λ = .03; half-life 60.
+ * neighbours, shrinkage 10; λ = 200, w = 10; als λ = 64, α = 32; bpr rate .05, λ = .03; half-life 60; markov decay .5, smoothing 10.
  *
  * EASE says how much memory it takes. If that is more than allowed it is an error where the list names it; under the
  * default list it is left out with a warning, ease before ease_text. A cache that cannot be read or written costs
@@ -164,5 +173,9 @@ void cllm__baselines_free(cllm__baselines *baselines);
  * before and freed by the caller in every case. */
 CLLM_CHECK cllm_status cllm__baselines_fold_in(cllm__fold_in *out, const cllm__interactions *train,
                                                const cllm__baselines_options *options, cllm_error *err);
+
+/* markov's parameters, found in the same way. */
+CLLM_CHECK cllm_status cllm__baselines_markov(double *decay, double *smoothing, const cllm__interactions *train,
+                                              const cllm__baselines_options *options, cllm_error *err);
 
 #endif

@@ -8,6 +8,7 @@ typedef enum cllm__baseline_kind {
     CLLM__BASE_RANDOM = 0,
     CLLM__BASE_POPULARITY,
     CLLM__BASE_RECENT,
+    CLLM__BASE_MARKOV,
     CLLM__BASE_ITEMKNN,
     CLLM__BASE_TEXTKNN,
     CLLM__BASE_EASE,
@@ -20,6 +21,8 @@ typedef enum cllm__baseline_kind {
 
 typedef enum cllm__baseline_parameter {
     CLLM__RECENT_HALF_LIFE = 0,
+    CLLM__MARKOV_DECAY,
+    CLLM__MARKOV_SMOOTHING,
     CLLM__ITEMKNN_NEIGHBOURS,
     CLLM__ITEMKNN_SHRINKAGE,
     CLLM__EASE_LAMBDA,

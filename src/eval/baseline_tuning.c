@@ -179,11 +179,13 @@ static cllm_status try_values(tuning *t, cllm_error *err) {
     static const axis itemknn[] = {{CLLM__ITEMKNN_NEIGHBOURS, 3, {20, 100, 500}},
                                    {CLLM__ITEMKNN_SHRINKAGE, 4, {0, 10, 100, 1000}}};
     static const axis recent[] = {{CLLM__RECENT_HALF_LIFE, 6, {10, 30, 60, 120, 240, 480}}};
+    static const axis markov[] = {{CLLM__MARKOV_DECAY, 5, {0, 0.3, 0.5, 0.7, 0.9}}, {CLLM__MARKOV_SMOOTHING, 3, {1, 10, 100}}};
     static const axis userknn[] = {{CLLM__USERKNN_NEIGHBOURS, 4, {50, 100, 300, 1000}}};
     static const axis bpr[] = {{CLLM__BPR_LEARNING_RATE, 2, {0.05, 0.1}}, {CLLM__BPR_REGULARIZATION, 3, {0.01, 0.03, 0.1}}};
     switch (t->kind) {
     case CLLM__BASE_ITEMKNN: return try_grid(t, itemknn, CLLM_LEN(itemknn), err);
     case CLLM__BASE_RECENT: return try_grid(t, recent, CLLM_LEN(recent), err);
+    case CLLM__BASE_MARKOV: return try_grid(t, markov, CLLM_LEN(markov), err);
     case CLLM__BASE_USERKNN: return try_grid(t, userknn, CLLM_LEN(userknn), err);
     case CLLM__BASE_ALS: return tune_als(t, err);
     case CLLM__BASE_BPR: return try_bpr(t, bpr, CLLM_LEN(bpr), err);
@@ -212,7 +214,7 @@ cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted
     tuning t = {.options = options, .features = features, .values = values};
     t.quiet = (cllm_host){.progress = pass_on, .cancelled = cancelled, .user = &t};
     cllm_status status;
-    CLLM_TRY_CLEAN(cllm__inner_split_create(&t.inner, train, options->by_time, err));
+    CLLM_TRY_CLEAN(cllm__inner_split_create(&t.inner, train, options->held_out, err));
     bool enough = t.inner.held.count >= MIN_TARGETS;
     if (!enough) cllm__log(options->host, CLLM_LOG_INFO, "too few training rows to tune baselines on: defaults are used");
     for (int k = 0; k < CLLM__BASE_KINDS; k++) {

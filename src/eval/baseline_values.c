@@ -15,8 +15,8 @@ enum { CACHE_BYTES = 1 << 16 };
 
 static const char g_format[] = "cllm4rec baselines 1";
 
-static const char *const g_names[CLLM__BASE_KINDS] = {"random", "popularity", "recent", "itemknn", "textknn",
-                                                      "ease",   "ease_text",  "userknn", "als", "bpr"};
+static const char *const g_names[CLLM__BASE_KINDS] = {"random", "popularity", "recent", "markov", "itemknn", "textknn",
+                                                      "ease",   "ease_text",  "userknn", "als",   "bpr"};
 
 static const struct {
     cllm__baseline_kind kind;
@@ -25,6 +25,8 @@ static const struct {
     bool whole;
 } g_table[CLLM__BASE_PARAMETERS] = {
     [CLLM__RECENT_HALF_LIFE] = {CLLM__BASE_RECENT, "half_life", 1e-3, 1e6, 60, false},
+    [CLLM__MARKOV_DECAY] = {CLLM__BASE_MARKOV, "decay", 0, 0.999, 0.5, false},
+    [CLLM__MARKOV_SMOOTHING] = {CLLM__BASE_MARKOV, "smoothing", 0, 1e9, 10, false},
     [CLLM__ITEMKNN_NEIGHBOURS] = {CLLM__BASE_ITEMKNN, "neighbours", 0, INT32_MAX, 500, true},
     [CLLM__ITEMKNN_SHRINKAGE] = {CLLM__BASE_ITEMKNN, "shrinkage", 0, 1e9, 10, false},
     [CLLM__EASE_LAMBDA] = {CLLM__BASE_EASE, "lambda", 1e-9, 1e12, 200, false},

@@ -38,7 +38,7 @@ cllm_status cllm__baseline_choose(cllm__baseline_choice *w, const char *list, cl
         if (found == CLLM__BASE_KINDS) {
             return cllm__fail(err, CLLM_ERR_USAGE,
                               "'%.*s' is no baseline: give all, none, or some of "
-                              "random,popularity,recent,itemknn,textknn,ease,ease_text,userknn,als,bpr",
+                              "random,popularity,recent,markov,itemknn,textknn,ease,ease_text,userknn,als,bpr",
                               (int)(length < 100 ? length : 100), c);
         }
         if (wanted(w, found))
@@ -96,11 +96,12 @@ static cllm_status read_texts(cllm__tfidf *features, cllm__baseline_choice *w, s
     return CLLM_OK;
 }
 
-/* What is asked for of late means something where what is measured comes later. */
+/* What is asked for of late means something where what is measured comes later, and what follows what where it comes behind a user's history. */
 static cllm_status fit_times(cllm__baseline_choice *w, const cllm__interactions *train, const cllm__baselines_options *options, cllm_error *err) {
     if (wanted(w, CLLM__BASE_RECENT) && train->times == NULL && w->by_name)
         return cllm__fail(err, CLLM_ERR_USAGE, "recent needs the rows' times, and the data set has none: leave it out");
-    if (!w->by_name && !options->by_time) leave_out(w, CLLM__BASE_RECENT);
+    if (!w->by_name && options->held_out != CLLM__HELD_LATEST) leave_out(w, CLLM__BASE_RECENT);
+    if (!w->by_name && options->held_out == CLLM__HELD_ANY) leave_out(w, CLLM__BASE_MARKOV);
     return CLLM_OK;
 }
 
@@ -131,6 +132,7 @@ cllm_status cllm__baseline_create(cllm__baseline *out, cllm__baseline_kind kind,
     case CLLM__BASE_RANDOM: return cllm__random_create(out, train->n_items, seed, err);
     case CLLM__BASE_POPULARITY: return cllm__popularity_create(out, train, err);
     case CLLM__BASE_RECENT: return cllm__recent_create(out, train, v[CLLM__RECENT_HALF_LIFE], err);
+    case CLLM__BASE_MARKOV: return cllm__markov_create(out, train, v[CLLM__MARKOV_DECAY], v[CLLM__MARKOV_SMOOTHING], pool, err);
     case CLLM__BASE_ITEMKNN: {
         cllm__itemknn_options o = {(size_t)v[CLLM__ITEMKNN_NEIGHBOURS], v[CLLM__ITEMKNN_SHRINKAGE]};
         return cllm__itemknn_create(out, train, o, pool, host, err);
@@ -190,7 +192,7 @@ static cllm_status create_all(cllm__baselines *out, cllm__baseline_choice *w, co
     for (; out->count < w->count; out->count++) {
         cllm__baseline *model = &out->models[out->count];
         cllm__baseline_kind kind = w->kinds[out->count];
-        CLLM_TRY(cllm__baseline_create(model, kind, &values, train, &out->features, options->seed, options, options->host, err));
+        CLLM_TRY(cllm__baseline_create(model, kind, &values, options->fitted != NULL ? options->fitted : train, &out->features, options->seed, options, options->host, err));
         model->tuning_seconds = values.seconds[kind];
     }
     return CLLM_OK;
@@ -223,6 +225,18 @@ cllm_status cllm__baselines_fold_in(cllm__fold_in *out, const cllm__interactions
     CLLM_TRY(find_values(&values, &w, &settings, train, NULL, options, err));
     cllm__als_options o = als_options(values.value, options->seed);
     return cllm__als_fold_in(out, train, &o, options->pool, options->host, err);
+}
+
+cllm_status cllm__baselines_markov(double *decay, double *smoothing, const cllm__interactions *train,
+                                   const cllm__baselines_options *options, cllm_error *err) {
+    const cllm__baseline_choice w = {.kinds = {CLLM__BASE_MARKOV}, .count = 1};
+    cllm__baseline_values values, settings;
+    cllm__baseline_defaults(&values);
+    cllm__baseline_defaults(&settings);
+    CLLM_TRY(find_values(&values, &w, &settings, train, NULL, options, err));
+    *decay = values.value[CLLM__MARKOV_DECAY];
+    *smoothing = values.value[CLLM__MARKOV_SMOOTHING];
+    return CLLM_OK;
 }
 
 void cllm__baselines_free(cllm__baselines *baselines) {

@@ -56,12 +56,13 @@ bool cllm__fusion_has(const cllm__fusion *f, cllm__fusion_part part) {
     case CLLM__PART_NEIGHBOURS: return f->neighbours != NULL;
     case CLLM__PART_FACTORS: return f->factors != NULL;
     case CLLM__PART_RECENCY: return f->recency != NULL;
+    case CLLM__PART_TRANSITIONS: return f->transitions != NULL;
     default: return false;
     }
 }
 
 const char *cllm__fusion_part_name(cllm__fusion_part part) {
-    static const char *const names[CLLM__FUSION_PARTS] = {"linear", "neighbours", "factors", "recency"};
+    static const char *const names[CLLM__FUSION_PARTS] = {"linear", "neighbours", "factors", "recency", "transitions"};
     return names[part];
 }
 
@@ -71,6 +72,7 @@ static const float *score_part(const cllm__fusion *f, cllm__fusion_part part, de
     case CLLM__PART_LINEAR: cllm__item_weights_score(f->linear, d->history, count, d->part); break;
     case CLLM__PART_NEIGHBOURS: cllm__user_neighbours_score(f->neighbours, &d->search, d->history, count, user, d->part); break;
     case CLLM__PART_FACTORS: cllm__fold_in_score(f->factors, d->history, count, d->folding, d->part); break;
+    case CLLM__PART_TRANSITIONS: cllm__transitions_score(f->transitions, d->history, count, d->part); break;
     default: return f->recency;
     }
     return d->part;

@@ -1,7 +1,7 @@
 /*
  * The scores of simple models added to those of a trained one. They see different things: EASE what stands together in baskets,
- * neighbours what single users share, factors what many baskets have in common, recency what is asked for now, the tokens what the words
- * say.
+ * neighbours what single users share, factors what many baskets have in common, recency what is asked for now, transitions what comes after
+ * what, the tokens what the words say.
  */
 #ifndef CLLM_EVAL_FUSION_H
 #define CLLM_EVAL_FUSION_H
@@ -9,6 +9,7 @@
 #include "data/batch.h"
 #include "eval/fold_in.h"
 #include "eval/item_weights.h"
+#include "eval/transitions.h"
 #include "eval/user_neighbours.h"
 
 typedef enum cllm__fusion_part {
@@ -16,6 +17,7 @@ typedef enum cllm__fusion_part {
     CLLM__PART_NEIGHBOURS,
     CLLM__PART_FACTORS,
     CLLM__PART_RECENCY,
+    CLLM__PART_TRANSITIONS,
     CLLM__FUSION_PARTS
 } cllm__fusion_part;
 
@@ -24,6 +26,7 @@ typedef struct cllm__fusion {
     const cllm__user_neighbours *neighbours;
     const cllm__fold_in *factors;
     const float *recency;   /* [n_items] (recency.h) */
+    const cllm__transitions *transitions; /* asks for prompts whose items stand in order, oldest first */
     const float *newcomers; /* [n_items] logarithms of how much items are asked for; NULL: a history without items is like any */
     double weights[CLLM__FUSION_PARTS];
 } cllm__fusion;

@@ -54,13 +54,17 @@ static cllm_status find_moment(bool *found, int64_t *moment, const cllm__interac
     return CLLM_OK;
 }
 
-cllm_status cllm__inner_split_create(cllm__inner_split *split, const cllm__interactions *rows, bool by_time, cllm_error *err) {
+cllm_status cllm__inner_split_create(cllm__inner_split *split, const cllm__interactions *rows, cllm__held_out held_out, cllm_error *err) {
     size_t longest = 0;
     int64_t moment = 0;
     for (size_t u = 0; u < rows->n_users; u++) {
         if (cllm__row_count(rows, u) > longest) longest = cllm__row_count(rows, u);
     }
-    if (by_time) CLLM_TRY(find_moment(&by_time, &moment, rows, err));
+    if (held_out == CLLM__HELD_LATEST) {
+        bool found;
+        CLLM_TRY(find_moment(&found, &moment, rows, err));
+        if (!found) held_out = CLLM__HELD_ANY;
+    }
     for (int part = 0; part < 2; part++) {
         CLLM_TRY(CLLM_NEW(split->start[part], rows->n_users + 1, err));
         CLLM_TRY(CLLM_NEW(split->items[part], rows->count + 1, err));
@@ -70,9 +74,12 @@ cllm_status cllm__inner_split_create(cllm__inner_split *split, const cllm__inter
     CLLM_TRY(CLLM_NEW(order, longest + 1, err));
     for (size_t u = 0; u < rows->n_users; u++) {
         for (int part = 0; part < 2; part++) split->start[part][u + 1] = split->start[part][u];
-        if (!by_time) split_user(split, rows, u, order);
-        for (size_t i = 0; by_time && i < cllm__row_count(rows, u); i++) {
-            add_row(split, rows, u, i, rows->times[rows->start[u] + i] >= moment);
+        if (held_out == CLLM__HELD_ANY) {
+            split_user(split, rows, u, order);
+            continue;
+        }
+        for (size_t i = 0, n = cllm__row_count(rows, u); i < n; i++) {
+            add_row(split, rows, u, i, held_out == CLLM__HELD_LAST ? i + 1 == n && n > 1 : rows->times[rows->start[u] + i] >= moment);
         }
     }
     cllm__free(order);

@@ -20,20 +20,3 @@ void cllm__recency(float *recency, const cllm__interactions *train, double half_
     }
     for (size_t i = 0; i < train->n_items; i++) recency[i] = log1pf(recency[i]);
 }
-
-bool cllm__recency_applies(const cllm__interactions *before, const cllm__interactions *after) {
-    if (before->count == 0 || after->count == 0 || before->times == NULL || after->times == NULL) return false;
-    int64_t last = INT64_MIN, first = INT64_MAX;
-    for (size_t r = 0; r < before->count; r++) {
-        if (before->times[r] == INT64_MIN) return false;
-        if (before->times[r] > last) last = before->times[r];
-    }
-    for (size_t r = 0; r < after->count; r++) {
-        if (after->times[r] < first) first = after->times[r];
-    }
-    return first >= last;
-}
-
-bool cllm__split_by_time(const cllm__dataset *dataset) {
-    return cllm__recency_applies(cllm__dataset_interactions(dataset, CLLM__TRAIN), cllm__dataset_interactions(dataset, CLLM__TEST));
-}

@@ -14,10 +14,4 @@
  * count 1. */
 void cllm__recency(float *recency, const cllm__interactions *train, double half_life);
 
-/* Whether `before` ends where `after` begins, so that what is asked for of late is what a model of `before` may go by: both have rows, all
- * with times, and none of `after` is older than one of `before`. */
-bool cllm__recency_applies(const cllm__interactions *before, const cllm__interactions *after);
-/* The same of a data set's training and test rows: it was split by time. */
-bool cllm__split_by_time(const cllm__dataset *dataset);
-
 #endif

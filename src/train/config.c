@@ -16,7 +16,7 @@
 /* What goes beyond the paper is off, or as the paper has it. */
 #define OWN_DEFAULTS \
     .item_tokens = CLLM__ITEM_TOKENS_ID, .states_width = 64, .id_weight = 0.1, .init_deviation = 0.02, .bag = false, .bag_scale = 1, .bag_power = 0.5, \
-    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, .neighbours_weight = 0, .neighbours = 300, .factors_weight = 0, .recency = CLLM__RECENCY_OFF, .recency_weight = 0.5, .recency_days = 60, .validate_every = 1, \
+    .user_weight = 0.1, .width = 0, .lr_decay = 0, .select_last = false, .linear = CLLM__LINEAR_NONE, .linear_weight = 0.25, .neighbours_weight = 0, .neighbours = 300, .factors_weight = 0, .recency = CLLM__RECENCY_OFF, .recency_weight = 0.5, .recency_days = 60, .transitions_weight = 0.1, .validate_every = 1, \
     METHOD
 
 static const cllm__train_config PRESETS[] = {
@@ -43,7 +43,7 @@ static const cllm__train_config PRESETS[] = {
         .item_tokens = CLLM__ITEM_TOKENS_ID_TEXT, .item_features = CLLM__ITEM_FEATURES_AUTO, .states_width = 64, .id_weight = 0.1, .init_deviation = 0.06, .bag = true, .bag_scale = 1,
         .bag_power = 0.5, .bag_sharpness = 0.5, .bag_biases = true, .user_weight = 0.1, .width = 256, .lr_decay = 0.3, .select_last = true, .linear = CLLM__LINEAR_EASE_TEXT,
         .linear_weight = 0.07, .neighbours_weight = 0.03, .neighbours = 300, .factors_weight = 0.1,
-        .recency = CLLM__RECENCY_BY_TIME, .recency_weight = 0.5, .recency_days = 60, .newcomers_popular = true, .part_weights_chosen = true, .validate_every = 4, METHOD,
+        .recency = CLLM__RECENCY_BY_TIME, .recency_weight = 0.5, .recency_days = 60, .transitions = CLLM__TRANSITIONS_VALID, .transitions_weight = 0.1, .newcomers_popular = true, .part_weights_chosen = true, .validate_every = 4, METHOD,
     },
 };
 
@@ -156,6 +156,8 @@ static const setting SETTINGS[] = {
     {"recency", CHOICES, AT(recency), 0, 0, {"off", "by-time", "on"}},
     {"recency-weight", NUMBER, AT(recency_weight), 0, 1000, {0}},
     {"recency-days", NUMBER, AT(recency_days), 1e-3, 1e6, {0}},
+    {"transitions", CHOICES, AT(transitions), 0, 0, {"off", "valid", "on"}},
+    {"transitions-weight", NUMBER, AT(transitions_weight), 0, 1000, {0}},
     {"part-weights", CHOICE, AT(part_weights_chosen), 0, 0, {"given", "valid"}},
     {"newcomers", CHOICE, AT(newcomers_popular), 0, 0, {"model", "popular"}},
     {"validate-every", INT, AT(validate_every), 1, 1e6, {0}},

@@ -32,6 +32,9 @@ typedef enum cllm__linear_kind { CLLM__LINEAR_NONE, CLLM__LINEAR_EASE, CLLM__LIN
 /* Where what is asked for of late counts: nowhere, where the test rows are later than all others (a split by time), everywhere. */
 typedef enum cllm__recency_use { CLLM__RECENCY_OFF, CLLM__RECENCY_BY_TIME, CLLM__RECENCY_ON } cllm__recency_use;
 
+/* Where what follows what counts: nowhere, where validation rows say so, everywhere. */
+typedef enum cllm__transitions_use { CLLM__TRANSITIONS_OFF, CLLM__TRANSITIONS_VALID, CLLM__TRANSITIONS_ON } cllm__transitions_use;
+
 typedef struct cllm__train_config {
     const char *preset; /* cllm__train_preset_name(): a string constant */
     uint64_t seed;
@@ -81,6 +84,8 @@ typedef struct cllm__train_config {
     int recency;           /* cllm__recency_use */
     double recency_weight; /* the same of what is asked for of late (eval/recency.h) */
     double recency_days;   /* its half-life */
+    int transitions;       /* cllm__transitions_use */
+    double transitions_weight; /* the same of what follows what (eval/transitions.h), where it is on */
     bool newcomers_popular; /* a history without items is answered by what is popular, of late where recency counts */
     bool part_weights_chosen; /* the weights above are where a search on the validation rows begins (api/fusion_weights.h) */
     int user_token;       /* cllm__user_token */

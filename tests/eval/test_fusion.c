@@ -72,7 +72,7 @@ static float columns[FACTORS * ITEMS] = {0.1f, -0.2f, 0.3f, 0, 0.5f, -0.1f, 0.2f
 static const float recency[ITEMS] = {0, 1.5f, 0.2f, 0, 2, 0.7f, 0.1f};
 
 /* Weights of zero: such a part is not there. */
-static void check(double linear_weight, double neighbours_weight, size_t neighbours, double factors_weight, double recency_weight) {
+static void check(double linear_weight, double neighbours_weight, size_t neighbours, double factors_weight, double recency_weight, double transitions_weight) {
     cllm_error err;
     cllm__interactions train = make_rows(USERS, ITEMS, WIDTH, rows);
     double x[USERS][ITEMS];
@@ -83,13 +83,15 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
     float scores[SEQUENCES * ITEMS];
     dense(&train, x);
     fill_weights(&linear);
+    cllm__transitions transitions = {0};
     check_ok(cllm__user_neighbours_create(&index, &train, neighbours, 1, &err), &err);
+    check_ok(cllm__transitions_create(&transitions, &train, 0.5, 2, &err), &err);
     cllm__batch_clear(&batch, CLLM__STAGE_PROMPT);
     for (int s = 0; s < SEQUENCES; s++) {
         check_ok(cllm__batch_add_readout(&batch, &rules, prompts[s], 4, NULL, 0, &err), &err);
         for (int i = 0; i < ITEMS; i++) scores[s * ITEMS + i] = (float)(-2 + 0.3 * i * (s + 1) - 0.1 * i * i);
     }
-    bool alone = linear_weight + neighbours_weight + factors_weight + recency_weight == 0;
+    bool alone = linear_weight + neighbours_weight + factors_weight + recency_weight + transitions_weight == 0;
     float before[SEQUENCES * ITEMS];
     memcpy(before, scores, sizeof scores);
     const cllm__fold_in factors = {ITEMS, FACTORS, 3, columns};
@@ -98,27 +100,30 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
         .neighbours = neighbours_weight != 0 ? &index : NULL,
         .factors = factors_weight != 0 ? &factors : NULL,
         .recency = recency_weight != 0 ? recency : NULL,
+        .transitions = transitions_weight != 0 ? &transitions : NULL,
         .weights = {[CLLM__PART_LINEAR] = linear_weight, [CLLM__PART_NEIGHBOURS] = neighbours_weight,
-                    [CLLM__PART_FACTORS] = factors_weight, [CLLM__PART_RECENCY] = recency_weight},
+                    [CLLM__PART_FACTORS] = factors_weight, [CLLM__PART_RECENCY] = recency_weight, [CLLM__PART_TRANSITIONS] = transitions_weight},
     };
     float terms[CLLM__FUSION_PARTS * SEQUENCES * ITEMS];
     check_ok(cllm__fusion_split(&fusion, &batch, &rules.space, scores, terms, NULL, &err), &err);
     assert_memory_equal(scores, before, sizeof scores);
     check_ok(cllm__fusion_add(&fusion, &batch, &rules.space, scores, NULL, &err), &err);
     for (int s = 0; s < SEQUENCES; s++) {
-        double own[ITEMS], parts[4][ITEMS] = {{0}}, expected[ITEMS], total = 0;
+        double own[ITEMS], parts[CLLM__FUSION_PARTS][ITEMS] = {{0}}, expected[ITEMS], total = 0;
         for (int i = 0; i < ITEMS; i++) own[i] = (double)before[s * ITEMS + i];
         for (int k = 0; k < 2; k++)
             for (uint64_t e = 0; histories[s][k] >= 0 && e < linear.start[histories[s][k] + 1]; e++)
                 if (e >= linear.start[histories[s][k]]) parts[0][linear.items[e]] += (double)linear.values[e];
         by_neighbours(x, histories[s], users[s], neighbours, parts[1]);
-        float folded[ITEMS];
+        float folded[ITEMS], followed[ITEMS];
         double scratch[64];
         int count = histories[s][0] < 0 ? 0 : histories[s][1] < 0 ? 1 : 2;
         cllm__fold_in_score(&factors, histories[s], (size_t)count, scratch, folded); /* its formula: test_baselines.c */
+        cllm__transitions_score(&transitions, histories[s], (size_t)count, followed); /* test_transitions.c */
         for (int i = 0; i < ITEMS; i++) {
             parts[2][i] = (double)folded[i];
             parts[3][i] = (double)recency[i];
+            parts[4][i] = (double)followed[i];
         }
         for (int i = 0; i < ITEMS; i++) expected[i] = own[i];
         for (int part = 0; part < CLLM__FUSION_PARTS; part++) {
@@ -135,18 +140,20 @@ static void check(double linear_weight, double neighbours_weight, size_t neighbo
     if (alone) assert_memory_equal(scores, before, sizeof scores);
     cllm__batch_free(&batch);
     cllm__user_neighbours_free(&index);
+    cllm__transitions_free(&transitions);
     free_rows(&train);
 }
 
 static void test_formula(void **state) {
     (void)state;
-    check(0, 0, 3, 0, 0);
-    check(0.4, 0, 3, 0, 0);
-    check(0, 0.7, 3, 0, 0);
-    check(0, 0.7, 1, 0, 0);
-    check(0, 0, 1, 0.3, 0);
-    check(0, 0, 1, 0, 0.6);
-    check(0.4, 0.7, USERS + 5, 0.3, 0.6);
+    check(0, 0, 3, 0, 0, 0);
+    check(0.4, 0, 3, 0, 0, 0);
+    check(0, 0.7, 3, 0, 0, 0);
+    check(0, 0.7, 1, 0, 0, 0);
+    check(0, 0, 1, 0.3, 0, 0);
+    check(0, 0, 1, 0, 0.6, 0);
+    check(0, 0, 1, 0, 0, 0.8);
+    check(0.4, 0.7, USERS + 5, 0.3, 0.6, 0.8);
 }
 
 /* Who has no history gets what is popular; others what they got before. */

@@ -392,11 +392,13 @@ static void test_inner_split(void **state) {
     size_t n = rows.count;
     int64_t *times = make_times(n);
     assert_true(n % 7919 != 0);
-    for (int by_time = 0; by_time < 2; by_time++) {
+    for (int h = CLLM__HELD_ANY; h <= CLLM__HELD_LATEST; h++) {
         for (int timed = 0; timed < 2; timed++) {
+            bool latest = h == CLLM__HELD_LATEST && timed, last = h == CLLM__HELD_LAST;
+            size_t users = 0;
             cllm__inner_split split = {0};
             rows.times = timed ? times : NULL;
-            check_ok(cllm__inner_split_create(&split, &rows, by_time, &err), &err);
+            check_ok(cllm__inner_split_create(&split, &rows, (cllm__held_out)h, &err), &err);
             assert_int_equal(split.train.count + split.held.count, n);
             size_t at[2] = {0};
             for (size_t u = 0; u < USERS; u++) { /* each row stands in one part, in its order */
@@ -405,12 +407,15 @@ static void test_inner_split(void **state) {
                     int p = at[0] < split.train.start[u + 1] && split.train.items[at[0]] == rows.items[r] ? 0 : 1;
                     assert_int_equal(part[p]->items[at[p]], rows.items[r]);
                     if (timed) assert_true(part[p]->times[at[p]] == times[r]);
-                    if (by_time && timed) assert_int_equal(p, times[r] > 86400 * (int64_t)(n - n / 10));
+                    if (latest) assert_int_equal(p, times[r] > 86400 * (int64_t)(n - n / 10));
+                    if (last) assert_int_equal(p, r + 1 == rows.start[u + 1] && cllm__row_count(&rows, u) > 1);
                     at[p]++;
                 }
-                if (!by_time || !timed) assert_true(cllm__row_count(&rows, u) == 0 || cllm__row_count(&split.train, u) > 0);
+                users += cllm__row_count(&rows, u) > 1;
+                if (!latest) assert_true(cllm__row_count(&rows, u) == 0 || cllm__row_count(&split.train, u) > 0);
             }
-            if (by_time && timed) assert_int_equal(split.held.count, n / 10);
+            if (latest) assert_int_equal(split.held.count, n / 10);
+            else if (last) assert_int_equal(split.held.count, users);
             else assert_in_range(split.held.count, n / 12, n / 8);
             cllm__inner_split_free(&split);
         }
@@ -420,12 +425,12 @@ static void test_inner_split(void **state) {
         cllm__inner_split split = {0};
         for (size_t r = 0; r < n; r++) times[r] = r < same ? 9 : 1;
         rows.times = times;
-        check_ok(cllm__inner_split_create(&split, &rows, true, &err), &err);
+        check_ok(cllm__inner_split_create(&split, &rows, CLLM__HELD_LATEST, &err), &err);
         if (same < n) assert_int_equal(split.held.count, same);
         else assert_in_range(split.held.count, n / 12, n / 8);
         cllm__inner_split_free(&split);
         times[0] = INT64_MIN;
-        check_ok(cllm__inner_split_create(&split, &rows, true, &err), &err);
+        check_ok(cllm__inner_split_create(&split, &rows, CLLM__HELD_LATEST, &err), &err);
         assert_in_range(split.held.count, n / 12, n / 8);
         cllm__inner_split_free(&split);
     }
@@ -446,15 +451,15 @@ static void test_recent(void **state) {
     rows.times = times;
     static const char *const usual[] = {"itemknn.neighbours=20", "ease.lambda=200", "userknn.neighbours=50", "als.factors=4", "bpr.epochs=1"};
     for (int by_time = 0; by_time < 2; by_time++) {
-        const cllm__baselines_options options = {.settings = usual, .n_settings = CLLM_LEN(usual), .by_time = by_time};
+        const cllm__baselines_options options = {.settings = usual, .n_settings = CLLM_LEN(usual), .held_out = by_time ? CLLM__HELD_LATEST : CLLM__HELD_ANY};
         check_ok(cllm__baselines_create(&b, &rows, &options, &err), &err);
-        assert_int_equal(b.count, 6 + by_time);
+        assert_int_equal(b.count, 6 + 2 * by_time); /* recent and markov */
         if (by_time) assert_string_equal(b.models[1].scorer.name, "recent");
         cllm__baselines_free(&b);
     }
     /* Tuning finds the half-life that the rows were made with: items come and go. */
     for (size_t r = 0; r < rows.count; r++) ((int32_t *)(uintptr_t)rows.items)[r] = (int32_t)((times[r] / 86400 / 20 + (int64_t)(r % 3)) % ITEMS);
-    check_ok(cllm__baselines_create(&b, &rows, &(cllm__baselines_options){.list = "recent", .by_time = true}, &err), &err);
+    check_ok(cllm__baselines_create(&b, &rows, &(cllm__baselines_options){.list = "recent", .held_out = CLLM__HELD_LATEST}, &err), &err);
     assert_string_equal(b.models[0].parameters, "half_life=10");
     cllm__baselines_free(&b);
     free(times);
