@@ -11,7 +11,7 @@
 #include "eval/evaluate.h"
 
 /* MOST_USERS: whose validation rows are looked at. CHUNK_BYTES: of scores, a chunk's. CANDIDATES: the weights at hand and the changes to each of them. */
-enum { MOST_USERS = 5000, CHUNK_BYTES = 256 << 20, ROUNDS = 10, CHANGES = 4, CANDIDATES = 1 + CHANGES * CLLM__FUSION_PARTS, CUTOFF = 100 };
+enum { MOST_USERS = 20000, CHUNK_BYTES = 256 << 20, ROUNDS = 10, CHANGES = 4, CANDIDATES = 1 + CHANGES * CLLM__FUSION_PARTS, CUTOFF = 100 };
 static const double FACTORS[CHANGES] = {0.25, 0.5, 2, 4}, FROM_NOTHING[CHANGES] = {0.05, 0.2, 0.8, 3};
 static const double STANDS_OUT = 3; /* standard errors */
 static const double LARGEST = 1e6;
