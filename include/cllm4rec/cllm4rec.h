@@ -164,7 +164,7 @@ typedef struct cllm_train_options {
 CLLM_API void cllm_train_options_init(cllm_train_options *options);
 /* Trains and writes the run folder. Interrupted (host.cancelled), it writes a checkpoint and returns CLLM_ERR_INTERRUPTED;
  * with `resume` it then ends in the same bits as if it had never stopped, and so it does after a crash. `report_json`
- * (caller frees; may be NULL) receives what was reached, or the prediction of a dry run. */
+ * (caller frees; may be NULL) receives what was reached, or the prediction of a dry run, whose `besides` names what its seconds leave out. */
 CLLM_API CLLM_CHECK cllm_status cllm_train(const cllm_train_options *options, char **report_json, cllm_error *err);
 /* The presets with all their settings, as JSON (caller frees). */
 CLLM_API CLLM_CHECK cllm_status cllm_train_presets(char **json, cllm_error *err);

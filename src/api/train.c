@@ -192,6 +192,26 @@ static cllm_status create_trainer(training *t, cllm_error *err) {
     return cllm__trainer_create(&t->trainer, &t->run.config, &inputs, err);
 }
 
+static bool linear_fits(const training *t) {
+    return cllm__ease_memory(cllm__dataset_items(t->run.dataset)) <= cllm__ease_memory_limit();
+}
+
+/* Whether the linear part reads texts: it is asked to, and there are some. */
+static bool linear_reads_texts(const training *t) {
+    return t->run.config.linear == CLLM__LINEAR_EASE_TEXT && cllm__item_texts_of(t->run.dataset).count > 0;
+}
+
+/* What follows the epochs and is not in the plan's time. */
+static struct json_object *besides_json(const training *t) {
+    const cllm__train_config *config = &t->run.config;
+    struct json_object *list = json_object_new_array();
+    if (config->linear != CLLM__LINEAR_NONE && linear_fits(t)) json_object_array_add(list, json_object_new_string(linear_reads_texts(t) ? "ease_text" : "ease"));
+    if (config->factors_weight > 0) json_object_array_add(list, json_object_new_string("als"));
+    if (config->transitions != CLLM__TRANSITIONS_OFF) json_object_array_add(list, json_object_new_string("markov"));
+    if (cllm__fusion_weights_are_chosen(config, t->run.dataset)) json_object_array_add(list, json_object_new_string("weights"));
+    return list;
+}
+
 static struct json_object *plan_json(const training *t, const cllm__plan *plan) {
     struct json_object *object = json_object_new_object(), *phases = json_object_new_object();
     json_object_object_add(object, "dry_run", json_object_new_boolean(true));
@@ -199,7 +219,10 @@ static struct json_object *plan_json(const training *t, const cllm__plan *plan) 
     json_object_object_add(object, "flops", json_object_new_double(plan->flops));
     json_object_object_add(object, "seconds", json_object_new_double(plan->seconds));
     json_object_object_add(object, "validation_seconds", json_object_new_double(plan->validation_seconds));
-    json_object_object_add(object, "memory_bytes", json_object_new_int64((int64_t)(plan->memory + cllm__backbone_info_of(t->run.backbone)->resident_bytes)));
+    double memory = (double)(plan->memory + cllm__backbone_info_of(t->run.backbone)->resident_bytes);
+    if (t->run.config.linear != CLLM__LINEAR_NONE && linear_fits(t)) memory += (double)cllm__ease_memory(cllm__dataset_items(t->run.dataset));
+    json_object_object_add(object, "memory_bytes", json_object_new_int64((int64_t)memory));
+    json_object_object_add(object, "besides", besides_json(t));
     for (int p = 0; p < CLLM__PHASES; p++) {
         int epochs = cllm__schedule_epochs(&t->trainer.config, (cllm__phase)p);
         if (epochs == 0) continue;
@@ -473,13 +496,12 @@ static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
     const cllm__train_config *config = &t->run.config;
     size_t n_items = cllm__dataset_items(t->run.dataset);
     if (config->linear == CLLM__LINEAR_NONE) return CLLM_OK;
-    if (cllm__ease_memory(n_items) > cllm__ease_memory_limit()) {
+    if (!linear_fits(t)) {
         cllm__log(host_of(t), CLLM_LOG_WARN, "linear: %zu items would need %.1f GB of memory, more than half of this machine's: going without",
                   n_items, (double)cllm__ease_memory(n_items) / 1e9);
         return CLLM_OK;
     }
     const cllm__item_texts texts = cllm__item_texts_of(t->run.dataset);
-    bool text = config->linear == CLLM__LINEAR_EASE_TEXT && texts.count > 0;
     cllm__baselines baselines = {0};
     cllm__item_weights linear = {0};
     char *path = in_run(t, name), *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
@@ -488,7 +510,7 @@ static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
         status = cllm__fail_nomem(err);
         goto cleanup;
     }
-    cllm__baselines_options options = {.list = text ? "ease_text" : "ease", .cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset),
+    cllm__baselines_options options = {.list = linear_reads_texts(t) ? "ease_text" : "ease", .cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset),
                                        .seed = config->seed, .texts = &texts, .held_out = cllm__held_out_of(t->run.dataset), .pool = t->pool, .host = host_of(t)};
     CLLM_TRY_CLEAN(cllm__baselines_create(&baselines, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__item_weights_create(&linear, &baselines.models[0], n_items, t->pool, err));

@@ -64,6 +64,16 @@ static const method_flag METHOD[] = {
 };
 enum { METHODS = sizeof METHOD / sizeof METHOD[0] };
 
+/* "ease_text, als": what a plan's time leaves out; their tuning may take longer than the fit. */
+static void print_besides(FILE *to, struct json_object *besides) {
+    size_t count = json_object_is_type(besides, json_type_array) ? json_object_array_length(besides) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = json_object_get_string(json_object_array_get_idx(besides, i));
+        fprintf(to, "%s%s", i == 0 ? "not counted    " : ", ", strcmp(name, "weights") == 0 ? "the choice of the parts' weights" : name);
+    }
+    if (count > 0) fprintf(to, "; tuning, where the data set keeps none yet\n");
+}
+
 static void print_plan(FILE *to, struct json_object *plan) {
     char a[32], b[32];
     fprintf(to, "%-14s %8s %12s %16s %14s\n", "phase", "epochs", "examples", "tokens/epoch", "time/epoch");
@@ -77,6 +87,7 @@ static void print_plan(FILE *to, struct json_object *plan) {
     fprintf(to, "validation     %s\n", console_duration(json_number_at(plan, "validation_seconds", 0), b, sizeof b));
     fprintf(to, "in all         %s, %.4g tokens, %.4g FLOPs, %.0f MB\n", console_duration(json_number_at(plan, "seconds", 0), a, sizeof a),
             json_number_at(plan, "tokens", 0), json_number_at(plan, "flops", 0), json_number_at(plan, "memory_bytes", 0) / 1e6);
+    print_besides(to, json_at(plan, "besides"));
 }
 
 static void print_result(FILE *to, const char *run, struct json_object *report) {

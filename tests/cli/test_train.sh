@@ -49,6 +49,13 @@ grep -q "in all" stdout || die "a quiet dry run says nothing"
 run train data --dry-run --epochs 1/1/2 --json
 equal dry_run "$(get dry_run)" true
 for member in tokens flops seconds memory_bytes phases; do get $member >/dev/null; done
+equal "what is not counted" "$(get -n besides)" 0
+run train data --dry-run --preset accurate --json # what stands beside the tokens is named
+equal "what is not counted" "$(get besides/0) $(get besides/1) $(get besides/2)" "ease_text als weights"
+run train data --dry-run --preset accurate --linear none --factors-weight 0 --part-weights given -q
+grep -q "not counted" stdout && die "nothing beside the epochs, and yet: $(cat stdout)"
+run train data --dry-run --preset accurate -q
+grep -q "not counted *ease_text, als, the choice of the parts' weights; tuning" stdout || die "the plan: $(cat stdout)"
 equal "folders" "$(ls -d */ | tr -d '\n')" data/run/
 
 # Resuming a finished run does nothing; --final then fits on all rows and keeps what validation chose.
