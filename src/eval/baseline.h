@@ -137,7 +137,7 @@ typedef struct cllm__baselines_options {
     uint64_t seed;      /* of random, als and bpr; tuning always has the same, so that it is done once for each data set */
     uint64_t memory_limit;         /* of EASE; 0: cllm__ease_memory_limit() */
     const cllm__item_texts *texts; /* for textknn and ease_text; NULL: none */
-    cllm__held_out held_out; /* how the rows that are measured lie: tuning holds out rows that lie so, and shows models that make sense then */
+    cllm__held_out held_out; /* how the rows that are measured lie: what makes sense then is shown, and tuning holds out rows that lie so, but for last ones, which markov alone is tuned on */
     const cllm__interactions *fitted; /* rows that the models are made of, if other ones than tuning splits; NULL: the same */
     cllm__pool *pool;
     const cllm_host *host;

@@ -25,7 +25,7 @@ enum {
 typedef struct tuning {
     const cllm__baselines_options *options;
     const cllm__tfidf *features;
-    cllm__inner_split inner;
+    const cllm__inner_split *inner; /* of the kind at hand */
     cllm_host quiet; /* for each small fit and evaluation: their progress is a detail of the meter's */
     cllm__meter meter;
     cllm__baseline_kind kind;
@@ -53,7 +53,7 @@ static cllm_status judge(const tuning *t, cllm__baseline *baseline, double *figu
     cllm__eval_options options = {
         .split = CLLM__VALID, .ks = ks, .n_ks = CLLM_LEN(ks), .pool = t->options->pool, .host = &t->quiet};
     cllm__evaluation *evaluation = NULL;
-    cllm_status status = cllm__evaluate(&evaluation, &(cllm__eval_data){.train = &t->inner.train, .valid = &t->inner.held},
+    cllm_status status = cllm__evaluate(&evaluation, &(cllm__eval_data){.train = &t->inner->train, .valid = &t->inner->held},
                                         &baseline->scorer, 1, &options, err);
     if (status == CLLM_OK) status = cllm__evaluation_monitor(evaluation, 0, &monitor, figure, err);
     if (status == CLLM_OK) {
@@ -81,7 +81,7 @@ static cllm_status consider(tuning *t, cllm__baseline *baseline, const cllm__bas
 
 static cllm_status attempt(tuning *t, const cllm__baseline_values *values, bool *better, cllm_error *err) {
     cllm__baseline baseline;
-    CLLM_TRY(cllm__baseline_create(&baseline, t->kind, values, &t->inner.train, t->features, TUNING_SEED, t->options,
+    CLLM_TRY(cllm__baseline_create(&baseline, t->kind, values, &t->inner->train, t->features, TUNING_SEED, t->options,
                                    &t->quiet, err));
     return consider(t, &baseline, values, better, err);
 }
@@ -131,7 +131,7 @@ static cllm_status try_bpr(tuning *t, const axis *axes, size_t n_axes, cllm_erro
         options[p] = cllm__baseline_bpr_options(&values[p], TUNING_SEED);
     }
     t->meter.total = (double)points;
-    cllm_status status = cllm__bpr_create_several(models, points, &t->inner.train, options, t->options->pool, &t->quiet, err);
+    cllm_status status = cllm__bpr_create_several(models, points, &t->inner->train, options, t->options->pool, &t->quiet, err);
     for (; point < points && status == CLLM_OK; point++) {
         status = consider(t, &models[point], &values[point], &better, err);
     }
@@ -208,21 +208,33 @@ static cllm_status tune_one(tuning *t, cllm__baseline_kind kind, cllm_error *err
     return CLLM_OK;
 }
 
+/* Where each user's last rows are measured, the chain needs such rows, since what it reads are neighbours in time; the others are better tuned on
+ * a tenth of all (docs/EVALUATION.md). */
+static cllm__held_out held_out_for(cllm__baseline_kind kind, cllm__held_out measured) {
+    return measured == CLLM__HELD_LAST && kind != CLLM__BASE_MARKOV ? CLLM__HELD_ANY : measured;
+}
+
 cllm_status cllm__baseline_tune(cllm__baseline_values *values, const bool wanted[CLLM__BASE_KINDS],
                                 const cllm__interactions *train, const cllm__tfidf *features,
                                 const cllm__baselines_options *options, cllm_error *err) {
+    cllm__inner_split splits[CLLM__HELD_LATEST + 1] = {{.train = {0}}};
     tuning t = {.options = options, .features = features, .values = values};
     t.quiet = (cllm_host){.progress = pass_on, .cancelled = cancelled, .user = &t};
-    cllm_status status;
-    CLLM_TRY_CLEAN(cllm__inner_split_create(&t.inner, train, options->held_out, err));
-    bool enough = t.inner.held.count >= MIN_TARGETS;
-    if (!enough) cllm__log(options->host, CLLM_LOG_INFO, "too few training rows to tune baselines on: defaults are used");
+    cllm_status status = CLLM_OK;
+    bool told = false;
     for (int k = 0; k < CLLM__BASE_KINDS; k++) {
         if (!wanted[k]) continue;
+        cllm__held_out held_out = held_out_for((cllm__baseline_kind)k, options->held_out);
+        cllm__inner_split *inner = &splits[held_out];
+        if (inner->train.start == NULL) CLLM_TRY_CLEAN(cllm__inner_split_create(inner, train, held_out, err));
+        t.inner = inner;
+        bool enough = inner->held.count >= MIN_TARGETS;
         if (enough) CLLM_TRY_CLEAN(tune_one(&t, (cllm__baseline_kind)k, err));
+        else if (!told) cllm__log(options->host, CLLM_LOG_INFO, "too few training rows to tune baselines on: defaults are used");
+        told = told || !enough;
         values->known[k] = true;
     }
 cleanup:
-    cllm__inner_split_free(&t.inner);
+    for (int h = 0; h <= CLLM__HELD_LATEST; h++) cllm__inner_split_free(&splits[h]);
     return status;
 }
