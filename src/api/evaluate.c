@@ -71,10 +71,13 @@ static cllm_status open_parts(evaluating *e, cllm_error *err) {
 static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char **parameters, size_t *count, cllm_error *err) {
     const cllm_evaluate_options *o = e->options;
     const cllm__interactions *train = cllm__dataset_interactions(e->dataset, CLLM__TRAIN), *history = train;
+    const cllm__held_out held_out = cllm__held_out_of(e->dataset);
     size_t n = 0;
     if (o->prompt_valid && e->split == CLLM__TEST) {
         CLLM_TRY(cllm__merge_splits(&e->prompt_rows, e->dataset, 1u << CLLM__TRAIN | 1u << CLLM__VALID, err));
         history = &e->prompt_rows.matrix;
+    } else if (held_out == CLLM__HELD_LAST && e->split == CLLM__TEST && cllm__dataset_interactions(e->dataset, CLLM__VALID)->count > 0) {
+        cllm__log(&o->host, CLLM_LOG_INFO, "note: what comes right before a test row is a validation row, and no model reads it; with --prompt-valid all do");
     }
     if (e->model != NULL) {
         cllm__model_scorer_of(&e->scorer, e->model, e->engine, history, o->seed, e->pool);
@@ -85,7 +88,7 @@ static cllm_status make_scorers(evaluating *e, cllm__scorer *scorers, const char
     if (cache == NULL) return cllm__fail_nomem(err);
     const cllm__item_texts texts = cllm__item_texts_of(e->dataset);
     cllm__baselines_options options = {.list = o->baselines, .settings = o->baseline_settings, .n_settings = o->n_baseline_settings,
-                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts, .held_out = cllm__held_out_of(e->dataset), .fitted = history,
+                                       .cache = cache, .data_hash = cllm__dataset_hash(e->dataset), .seed = o->seed, .texts = &texts, .held_out = held_out, .fitted = history,
                                        .pool = e->pool, .host = &o->host};
     cllm_status status = cllm__baselines_create(&e->baselines, train, &options, err);
     cllm__free(cache);

@@ -29,6 +29,9 @@ for with in "" --prompt-valid; do
     run baseline timed --models markov --set markov.decay=0 $with --json
     get models/markov/ndcg@100 >"next$with"
 done
+grep -q "with --prompt-valid all do" stderr && die "told of an option that was given"
+run eval --data timed --baselines popularity
+grep -q "with --prompt-valid all do" stderr || die "eval does not tell of the row that nobody reads"
 awk -v without="$(cat next)" -v with="$(cat next--prompt-valid)" 'BEGIN { exit !(with > without + 0.2) }' || die "--prompt-valid: $(cat next--prompt-valid), $(cat next)"
 
 # The preset finds a weight for it, with times or without.
