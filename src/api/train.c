@@ -192,6 +192,13 @@ static cllm_status create_trainer(training *t, cllm_error *err) {
     return cllm__trainer_create(&t->trainer, &t->run.config, &inputs, err);
 }
 
+/* Where validation rows are to say whether what follows what counts, there have to be some, and rows that lie behind a history. */
+static bool uses_transitions(const training *t) {
+    const cllm__train_config *config = &t->run.config;
+    if (config->transitions != CLLM__TRANSITIONS_VALID) return config->transitions == CLLM__TRANSITIONS_ON;
+    return cllm__held_out_of(t->run.dataset) != CLLM__HELD_ANY && cllm__fusion_weights_are_chosen(config, t->run.dataset);
+}
+
 static bool linear_fits(const training *t) {
     return cllm__ease_memory(cllm__dataset_items(t->run.dataset)) <= cllm__ease_memory_limit();
 }
@@ -207,7 +214,7 @@ static struct json_object *besides_json(const training *t) {
     struct json_object *list = json_object_new_array();
     if (config->linear != CLLM__LINEAR_NONE && linear_fits(t)) json_object_array_add(list, json_object_new_string(linear_reads_texts(t) ? "ease_text" : "ease"));
     if (config->factors_weight > 0) json_object_array_add(list, json_object_new_string("als"));
-    if (config->transitions != CLLM__TRANSITIONS_OFF) json_object_array_add(list, json_object_new_string("markov"));
+    if (uses_transitions(t)) json_object_array_add(list, json_object_new_string("markov"));
     if (cllm__fusion_weights_are_chosen(config, t->run.dataset)) json_object_array_add(list, json_object_new_string("weights"));
     return list;
 }
@@ -388,11 +395,9 @@ cleanup:
 }
 
 /* Whoever held out each user's last rows has said that the rows stand in order, be it without times. */
-static cllm_status check_order(training *t, cllm_error *err) {
-    cllm__train_config *config = &t->run.config;
+static cllm_status check_order(const training *t, cllm_error *err) {
+    const cllm__train_config *config = &t->run.config;
     bool last = cllm__held_out_of(t->run.dataset) != CLLM__HELD_ANY;
-    if (config->transitions == CLLM__TRANSITIONS_VALID && !(last && cllm__fusion_weights_are_chosen(config, t->run.dataset)))
-        config->transitions = CLLM__TRANSITIONS_OFF;
     const char *wanted = config->collab_order == CLLM__ORDER_TIME     ? "reorder=time"
                          : config->prompt_order == CLLM__ORDER_TIME   ? "prompt-order=time"
                          : config->transitions == CLLM__TRANSITIONS_ON ? "transitions=on"
@@ -546,7 +551,7 @@ cleanup:
 
 /* What the chain of transitions needs to be made anew from the rows whenever the run is opened. */
 static cllm_status find_transitions(training *t, cllm_error *err) {
-    if (t->run.config.transitions == CLLM__TRANSITIONS_OFF) return CLLM_OK;
+    if (!uses_transitions(t)) return CLLM_OK;
     double decay, smoothing;
     char *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
     if (cache == NULL) return cllm__fail_nomem(err);

@@ -55,7 +55,6 @@ grep -q "i8" stdout || die "after --final: $(cat stdout)"
 
 # Elsewhere there is none of it.
 run train mixed -o run-mixed $small
-equal "the setting" "$("$JSON_GET" settings/transitions <run-mixed/run.json)" off
 "$JSON_GET" transitions <run-mixed/run.json >/dev/null 2>&1 && die "rows from anywhere have transitions"
 # Where they say nothing they get no weight, and nobody makes them.
 awk 'BEGIN { srand(5); print "user\titem"
