@@ -73,9 +73,9 @@ cleanup:
     return status;
 }
 
-static bool uses_recency(const cllm_model *model) {
-    int use = model->run.config.recency;
-    return use == CLLM__RECENCY_ON || (use == CLLM__RECENCY_BY_TIME && cllm__held_out_of(model->run.dataset) == CLLM__HELD_LATEST);
+static bool uses_recency(const cllm__run *run) {
+    int use = run->config.recency;
+    return use == CLLM__RECENCY_ON || (use == CLLM__RECENCY_BY_TIME && cllm__held_out_of(run->dataset) == CLLM__HELD_LATEST);
 }
 
 /* What training found for the chain. */
@@ -90,7 +90,7 @@ static cllm_status read_transitions(double *decay, double *smoothing, const cllm
  * for measuring. */
 static cllm_status open_fitted(cllm_model *model, bool measured, cllm_error *err) {
     const cllm__train_config *config = &model->run.config;
-    bool recency = uses_recency(model);
+    bool recency = model->of_late = uses_recency(&model->run);
     double decay, smoothing;
     bool transitions = config->transitions != CLLM__TRANSITIONS_OFF && cllm__json_at(model->run.manifest, "transitions") != NULL;
     if (config->neighbours_weight == 0 && !recency && !config->newcomers_popular && !transitions) return CLLM_OK;
@@ -120,7 +120,7 @@ cllm__fusion cllm__model_fusion(const cllm_model *model) {
         .linear = model->linear.n_items > 0 ? &model->linear : NULL,
         .neighbours = model->neighbours.train != NULL ? &model->neighbours : NULL,
         .factors = model->factors.n_items > 0 ? &model->factors : NULL,
-        .recency = uses_recency(model) ? model->recency : NULL,
+        .recency = model->of_late ? model->recency : NULL,
         .transitions = model->transitions.start != NULL ? &model->transitions : NULL,
         .newcomers = model->run.config.newcomers_popular ? model->recency : NULL,
     };

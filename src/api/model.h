@@ -20,6 +20,7 @@ struct cllm_model {
     cllm__user_neighbours neighbours; /* none: the run has no such part */
     double part_weights[CLLM__FUSION_PARTS]; /* of these and of recency */
     float *recency;            /* [n_items] how much items are asked for, of late if it counts when; NULL: no part asks */
+    bool of_late;              /* it counts when, and is a part */
     uint8_t *item_state; /* [n_items] cllm__item_state */
     uint8_t *hidden;     /* [n_items] nonzero: never recommended, since nothing is known of the item */
     cllm__merged history; /* all splits */

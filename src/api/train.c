@@ -495,6 +495,14 @@ static cllm_status save_model(training *t, const char *name, cllm_error *err) {
     return status;
 }
 
+/* How baselines are asked for beside this run: with the data set's cache of tuned parameters, *cache, for the caller to free. */
+static cllm_status beside_run(cllm__baselines_options *options, char **cache, const training *t, cllm_error *err) {
+    *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
+    *options = (cllm__baselines_options){.cache = *cache, .data_hash = cllm__dataset_hash(t->run.dataset), .seed = t->run.config.seed,
+                                         .held_out = cllm__held_out_of(t->run.dataset), .pool = t->pool, .host = host_of(t)};
+    return *cache == NULL ? cllm__fail_nomem(err) : CLLM_OK;
+}
+
 /* Fits the linear part to the rows at hand, with parameters tuned on an inner split of the training rows, and saves it. Data too large
  * for it go without. */
 static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
@@ -509,14 +517,13 @@ static cllm_status save_linear(training *t, const char *name, cllm_error *err) {
     const cllm__item_texts texts = cllm__item_texts_of(t->run.dataset);
     cllm__baselines baselines = {0};
     cllm__item_weights linear = {0};
-    char *path = in_run(t, name), *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
+    char *path = in_run(t, name), *cache = NULL;
+    cllm__baselines_options options;
     cllm_status status = CLLM_OK;
-    if (path == NULL || cache == NULL) {
-        status = cllm__fail_nomem(err);
-        goto cleanup;
-    }
-    cllm__baselines_options options = {.list = linear_reads_texts(t) ? "ease_text" : "ease", .cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset),
-                                       .seed = config->seed, .texts = &texts, .held_out = cllm__held_out_of(t->run.dataset), .pool = t->pool, .host = host_of(t)};
+    if (path == NULL) CLLM_TRY_CLEAN(cllm__fail_nomem(err));
+    CLLM_TRY_CLEAN(beside_run(&options, &cache, t, err));
+    options.list = linear_reads_texts(t) ? "ease_text" : "ease";
+    options.texts = &texts;
     CLLM_TRY_CLEAN(cllm__baselines_create(&baselines, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__item_weights_create(&linear, &baselines.models[0], n_items, t->pool, err));
     CLLM_TRY_CLEAN(cllm__item_weights_save(&linear, path, err));
@@ -532,14 +539,11 @@ cleanup:
 static cllm_status save_factors(training *t, const char *name, cllm_error *err) {
     if (t->run.config.factors_weight == 0) return CLLM_OK;
     cllm__fold_in factors = {0};
-    char *path = in_run(t, name), *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
+    char *path = in_run(t, name), *cache = NULL;
+    cllm__baselines_options options;
     cllm_status status = CLLM_OK;
-    if (path == NULL || cache == NULL) {
-        status = cllm__fail_nomem(err);
-        goto cleanup;
-    }
-    cllm__baselines_options options = {.cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset), .seed = t->run.config.seed,
-                                       .held_out = cllm__held_out_of(t->run.dataset), .pool = t->pool, .host = host_of(t)};
+    if (path == NULL) CLLM_TRY_CLEAN(cllm__fail_nomem(err));
+    CLLM_TRY_CLEAN(beside_run(&options, &cache, t, err));
     CLLM_TRY_CLEAN(cllm__baselines_fold_in(&factors, &t->rows.matrix, &options, err));
     CLLM_TRY_CLEAN(cllm__fold_in_save(&factors, path, err));
 cleanup:
@@ -553,10 +557,9 @@ cleanup:
 static cllm_status find_transitions(training *t, cllm_error *err) {
     if (!uses_transitions(t)) return CLLM_OK;
     double decay, smoothing;
-    char *cache = cllm__path_join(cllm__dataset_path(t->run.dataset), "baselines.json");
-    if (cache == NULL) return cllm__fail_nomem(err);
-    cllm__baselines_options options = {.cache = cache, .data_hash = cllm__dataset_hash(t->run.dataset), .held_out = cllm__held_out_of(t->run.dataset),
-                                       .pool = t->pool, .host = host_of(t)};
+    char *cache;
+    cllm__baselines_options options;
+    CLLM_TRY(beside_run(&options, &cache, t, err));
     cllm_status status = cllm__baselines_markov(&decay, &smoothing, &t->rows.matrix, &options, err);
     cllm__free(cache);
     CLLM_TRY(status);

@@ -30,15 +30,15 @@ static void follow(const cllm__transitions *t, const int32_t *row, size_t n, int
 
 static cllm_status count_pairs(cllm__transitions *t, const cllm__interactions *rows, const cllm__columns *columns, double *weights, int32_t *met,
                                cllm_error *err) {
-    size_t used = 0;
+    size_t used = 0, item_room = 0, count_room = 0;
     for (size_t i = 0; i < t->n_items; i++) {
         size_t count = 0;
         for (uint64_t at = columns->start[i]; at < columns->start[i + 1]; at++) {
             size_t user = (size_t)columns->users[at];
             follow(t, cllm__row(rows, user), cllm__row_count(rows, user), (int32_t)i, weights, met, &count);
         }
-        CLLM_TRY(CLLM_GROW(t->items, t->capacity[0], used + count, err));
-        CLLM_TRY(CLLM_GROW(t->counts, t->capacity[1], used + count, err));
+        CLLM_TRY(CLLM_GROW(t->items, item_room, used + count, err));
+        CLLM_TRY(CLLM_GROW(t->counts, count_room, used + count, err));
         for (size_t c = 0; c < count; c++, used++) {
             t->items[used] = met[c];
             t->counts[used] = (float)weights[met[c]];

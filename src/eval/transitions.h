@@ -19,7 +19,6 @@ typedef struct cllm__transitions {
     uint64_t *start;   /* [n_items + 1] */
     int32_t *items;    /* behind item i: items[start[i] … start[i + 1]) */
     float *counts;     /* c(i, j) */
-    size_t capacity[2]; /* of the last two */
     double *totals;    /* [n_items] c(i) */
     float *popularity; /* [n_items] p */
 } cllm__transitions;
